@@ -11,10 +11,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
-// Set is the variables of one program. Not safe for concurrent use.
+// Set is the variables of one program. Several parts of it may bind the same
+// variable, each to a field of its own: it is printed, and its fault told,
+// once. Not safe for concurrent use.
 type Set struct {
 	lookup func(string) (string, bool)
 	vars   []variable
@@ -29,7 +32,9 @@ func New(lookup func(string) (string, bool)) *Set { return &Set{lookup: lookup} 
 // value registers a variable and returns its text: what is set, or else def. A
 // variable that is set to nothing counts as not set.
 func (s *Set) value(name, def, help string) (text string, set bool) {
-	s.vars = append(s.vars, variable{name, def, help})
+	if !slices.ContainsFunc(s.vars, func(v variable) bool { return v.name == name }) {
+		s.vars = append(s.vars, variable{name, def, help})
+	}
 	if v, ok := s.lookup(name); ok && v != "" {
 		return v, true
 	}
@@ -49,7 +54,7 @@ func bind[T any](s *Set, p *T, name, def, help string, parse func(string) (T, er
 	case err == nil:
 		*p = v
 	case set:
-		s.faults = append(s.faults, fmt.Errorf("%s: %w", name, err))
+		s.Fault(name, err.Error())
 	default:
 		panic("env: default of " + name + ": " + err.Error())
 	}
@@ -58,7 +63,10 @@ func bind[T any](s *Set, p *T, name, def, help string, parse func(string) (T, er
 
 // Fault notes something wrong that concerns a variable or several together.
 func (s *Set) Fault(name, text string) {
-	s.faults = append(s.faults, fmt.Errorf("%s: %s", name, text))
+	fault := name + ": " + text
+	if !slices.ContainsFunc(s.faults, func(f error) bool { return f.Error() == fault }) {
+		s.faults = append(s.faults, errors.New(fault))
+	}
 }
 
 // Parse returns all faults found so far in one error, a line each, or nil.

@@ -96,7 +96,7 @@ func Open(cfg Config, service string, log *slog.Logger) (*nats.Conn, error) {
 	}
 	nc, err := nats.Connect(url, append(opts, cfg.Options...)...)
 	if err != nil {
-		return nil, fmt.Errorf("natsconn: connect %s as %s: %w", url, service, err)
+		return nil, fmt.Errorf("natsconn: connect as %s: %w", service, err) // the address may hold a login
 	}
 	return nc, nil
 }
