@@ -51,3 +51,9 @@ func Run(ctx context.Context, servers ...Server) error {
 	wg.Wait()
 	return errors.Join(errs...)
 }
+
+// Func is a function that is a Server.
+type Func func(ctx context.Context) error
+
+// Serve calls f.
+func (f Func) Serve(ctx context.Context) error { return f(ctx) }
