@@ -84,7 +84,7 @@ func validType(s string) bool {
 	return true
 }
 
-func validText(s string, most int) bool {
+func validText(s string, most int) bool { //nolint:unparam // the bounds are equal today, and rules of their own
 	if s == "" || len(s) > most {
 		return false
 	}

@@ -15,7 +15,7 @@ func plain(c byte) bool {
 // token: Escape("") is "", and the caller refuses it.
 func Escape(text string) string {
 	n := 0
-	for i := 0; i < len(text); i++ {
+	for i := range len(text) {
 		if !plain(text[i]) {
 			n++
 		}
@@ -24,7 +24,7 @@ func Escape(text string) string {
 		return text
 	}
 	b := make([]byte, 0, len(text)+2*n)
-	for i := 0; i < len(text); i++ {
+	for i := range len(text) {
 		if c := text[i]; plain(c) {
 			b = append(b, c)
 		} else {
@@ -42,7 +42,7 @@ func Unescape(token string) (text string, ok bool) {
 		return "", false
 	}
 	if strings.IndexByte(token, '=') < 0 {
-		for i := 0; i < len(token); i++ {
+		for i := range len(token) {
 			if !plain(token[i]) {
 				return "", false
 			}
@@ -63,7 +63,7 @@ func Unescape(token string) (text string, ok bool) {
 		if hi < 0 || lo < 0 {
 			return "", false
 		}
-		c = byte(hi<<4 | lo) //nolint:gosec // both are 0 to 15
+		c = byte(hi<<4 | lo)
 		if plain(c) {
 			return "", false
 		}

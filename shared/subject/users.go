@@ -1,5 +1,7 @@
 package subject
 
+import "slices"
+
 // NATS users, beside the services' names.
 const (
 	Backend = "backend" // a program of the user's
@@ -8,12 +10,11 @@ const (
 
 // Permissions says what one NATS user may do. What is not listed is refused.
 type Permissions struct {
-	User          string
-	Publish       []string
-	PublishDeny   []string // wins over Publish
-	Subscribe     []string
-	SubscribeDeny []string // wins over Subscribe
-	Responses     bool     // may answer what it was asked
+	User        string
+	Publish     []string
+	PublishDeny []string // wins over Publish
+	Subscribe   []string
+	Responses   bool // may answer what it was asked
 }
 
 // Inbox is the prefix of a user's reply subjects, set as the connection's
@@ -23,76 +24,52 @@ func Inbox(user string) string { return "_INBOX_" + user }
 // reads is what following a stream takes: its last sequence, direct gets and
 // the leader's word.
 func reads(stream string) []string {
-	return []string{
-		"$JS.API.STREAM.INFO." + stream,
-		"$JS.API.DIRECT.GET." + stream,
-		"$JS.API.DIRECT.GET." + stream + ".>",
-		"$JS.API.STREAM.MSG.GET." + stream,
-	}
+	return []string{StreamInfo(stream), DirectGet(stream), DirectGet(stream) + ".>", LeaderGet(stream)}
 }
 
-func join(lists ...[]string) (all []string) {
-	for _, l := range lists {
-		all = append(all, l...)
-	}
-	return all
-}
-
-// Users is who may say and hear what, one entry a NATS user, least rights
-// first: the four services, a backend, an admin. nats.conf and the embedded
-// server are both made from it.
+// Users is who may say and hear what, one entry a NATS user: the four
+// services, a backend, an admin. nats.conf and the embedded server are both
+// made from it.
 func (t Tree) Users() []Permissions {
-	kv := func(bucket string) string { return "KV_" + t.Bucket(bucket) }
-	hears := func(user string, more ...string) []string {
-		return append(more, Inbox(user)+".>", "$SRV.>")
+	users := []Permissions{
+		t.rights(Gateway), t.rights(Presence), t.rights(Authz), t.rights(Ratelimit),
+		t.rights(Backend), t.admin(),
 	}
-	return []Permissions{
-		{
-			User: Gateway,
-			Publish: join([]string{
-				t.EventAll(), t.LiveAll(), t.sub("call.>"), t.Probe("*"),
-				t.Svc(Authz, "connect"), t.Svc(Authz, "join"),
-				t.Svc(Presence, "gateways"), t.Svc(Ratelimit, "take"),
-				t.Key(Gateways, "*"),
-			}, reads(t.Stream(Events)), reads(kv(Gateways))),
-			Subscribe: hears(Gateway, t.StoredAll(), t.LiveAll(), t.sub("conn.*.*"), t.Probe("*")),
-			Responses: true,
-		},
-		{
-			User:      Presence,
-			Publish:   reads(kv(Gateways)),
-			Subscribe: hears(Presence, t.Svc(Presence, "*"), t.Heard(Gateways, "*")),
-			Responses: true,
-		},
-		{
-			User:      Authz,
-			Subscribe: hears(Authz, t.Svc(Authz, "*")),
-			Responses: true,
-		},
-		{
-			User:      Ratelimit,
-			Publish:   join([]string{t.Key(Quota, ">")}, reads(kv(Quota))),
-			Subscribe: hears(Ratelimit, t.Svc(Ratelimit, "*")),
-			Responses: true,
-		},
-		{
-			User: Backend,
-			Publish: []string{
-				t.EventAll(), t.LiveAll(), t.sub("conn.*.*"),
-				t.Svc(Presence, "gateways"),
-			},
-			Subscribe: hears(Backend, t.sub("call.>")),
-			Responses: true,
-		},
-		{
-			User: Admin,
-			Publish: []string{
-				"$JS.API.>", "$KV.>", "$SRV.>", "$JS.ACK.>", t.sub(">"),
-			},
-			// What only the server says stays the server's, for people too.
-			PublishDeny: []string{t.sub("stored.>"), t.sub("kv.>")},
-			Subscribe:   []string{t.sub(">"), Inbox(Admin) + ".>", "_INBOX.>", "$SRV.>", "$JS.EVENT.>"},
-			Responses:   true,
-		},
+	// A backend is anyone's program, with a NATS library that says _INBOX
+	// unless it is told otherwise. Only people share that prefix with it.
+	backend := &users[4]
+	backend.Subscribe = append(backend.Subscribe, "_INBOX.>")
+	return users
+}
+
+// rights is what the tables of families and logs give to a user.
+func (t Tree) rights(user string) Permissions {
+	p := Permissions{User: user, Responses: true}
+	for _, f := range t.Families() {
+		if slices.Contains(f.Says, user) {
+			p.Publish = append(p.Publish, f.Pattern())
+		}
+		if slices.Contains(f.Hears, user) {
+			p.Subscribe = append(p.Subscribe, f.Pattern())
+		}
+	}
+	for _, l := range t.Logs() {
+		if slices.Contains(l.Reads, user) {
+			p.Publish = append(p.Publish, reads(l.Stream)...)
+		}
+	}
+	p.Subscribe = append(p.Subscribe, Inbox(user)+".>", "$SRV.>")
+	return p
+}
+
+// admin may do all but what only the server says: a forged copy of a record
+// would be believed by every gateway.
+func (t Tree) admin() Permissions {
+	return Permissions{
+		User:        Admin,
+		Publish:     []string{"$JS.API.>", "$JS.ACK.>", "$KV.>", "$SRV.>", t.sub(">")},
+		PublishDeny: []string{t.sub("stored.>"), t.sub("kv.>")},
+		Subscribe:   []string{t.sub(">"), Inbox(Admin) + ".>", "_INBOX.>", "$SRV.>", "$JS.EVENT.>"},
+		Responses:   true,
 	}
 }
