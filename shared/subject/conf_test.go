@@ -93,7 +93,7 @@ func TestNATSConfGivesEachUserItsWorkAndNoMore(t *testing.T) {
 			hearsNot: "hub.> hub.stored.*.* hub.live.*.* hub.conn.*.* hub.svc.presence.gateways _INBOX.> _INBOX_gateway.>",
 		},
 		subject.Ratelimit: {
-			says:     "$KV.HUB_QUOTA.user=2emessages.ann $JS.API.DIRECT.GET.KV_HUB_QUOTA $JS.API.STREAM.MSG.GET.KV_HUB_QUOTA",
+			says:     "$KV.HUB_QUOTA.user=2emessages.ann $JS.API.DIRECT.GET.KV_HUB_QUOTA $JS.API.STREAM.MSG.GET.KV_HUB_QUOTA $JS.API.STREAM.CREATE.KV_HUB_QUOTA",
 			saysNot:  anybodysBusiness + "hub.event.task.42 hub.live.task.42 hub.conn.g1.g1-1 $KV.HUB_GATEWAYS.g1 hub.svc.authz.join",
 			hears:    "hub.svc.ratelimit.take _INBOX_ratelimit.> $SRV.PING",
 			hearsNot: "hub.> hub.stored.*.* hub.live.*.* hub.conn.*.* hub.svc.authz.connect _INBOX.> _INBOX_gateway.>",

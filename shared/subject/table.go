@@ -125,14 +125,15 @@ func (t Tree) serviceFamilies() []Family {
 type Log struct {
 	Stream  string
 	Reads   []string // users
+	Makes   []string // users beside Admin, for what a restart of NATS forgets
 	Meaning string
 }
 
 // Logs is every stream and bucket.
 func (t Tree) Logs() []Log {
 	return []Log{
-		{t.Stream(Events), []string{Gateway}, "durable events of all rooms"},
-		{t.BucketStream(Gateways), []string{Gateway, Presence}, "bucket `" + t.Bucket(Gateways) + "`: one leased key a living gateway"},
-		{t.BucketStream(Quota), []string{Ratelimit}, "bucket `" + t.Bucket(Quota) + "`, in memory: one time a shared token bucket"},
+		{t.Stream(Events), []string{Gateway}, nil, "durable events of all rooms"},
+		{t.BucketStream(Gateways), []string{Gateway, Presence}, nil, "bucket `" + t.Bucket(Gateways) + "`: one leased key a living gateway"},
+		{t.BucketStream(Quota), []string{Ratelimit}, []string{Ratelimit}, "bucket `" + t.Bucket(Quota) + "`, in memory: one time a shared token bucket"},
 	}
 }

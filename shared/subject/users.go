@@ -57,6 +57,9 @@ func (t Tree) rights(user string) Permissions {
 		if slices.Contains(l.Reads, user) {
 			p.Publish = append(p.Publish, reads(l.Stream)...)
 		}
+		if slices.Contains(l.Makes, user) {
+			p.Publish = append(p.Publish, StreamCreate(l.Stream))
+		}
 	}
 	p.Subscribe = append(p.Subscribe, Inbox(user)+".>", "$SRV.>")
 	return p
