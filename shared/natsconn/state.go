@@ -32,7 +32,11 @@ func Await(ctx context.Context, nc *nats.Conn, log *slog.Logger) error {
 			return closed(nc)
 		}
 		if tell {
-			log.Warn("natsconn: NATS is away", "err", nc.LastError())
+			err := nc.LastError()
+			if err == nil { // it has tried each server once, and does not say what it saw
+				err = nats.ErrNoServers
+			}
+			log.Warn("natsconn: NATS is away", "addr", nc.Servers(), "err", err)
 		}
 		select {
 		case <-changed:
