@@ -1,0 +1,167 @@
+package natstest
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// Nodes is a cluster of servers with JetStream in the process of the test, on
+// loopback ports. Safe for concurrent use.
+type Nodes struct {
+	t    testing.TB
+	dirs []string
+	at   []string // host:port of each node for clients, kept over restarts
+	mesh []string // host:port of each node for the others
+	ctl  *nats.Conn
+
+	mu   sync.Mutex // guards node
+	node []*server.Server
+}
+
+// Cluster starts n servers and returns when JetStream answers on all. They end
+// with the test.
+func Cluster(t testing.TB, n int) *Nodes {
+	t.Helper()
+	c := &Nodes{
+		t: t, at: freeAddresses(t, n), mesh: freeAddresses(t, n),
+		node: make([]*server.Server, n),
+	}
+	for range n {
+		c.dirs = append(c.dirs, t.TempDir())
+	}
+	t.Cleanup(func() {
+		for _, s := range c.node {
+			if s != nil {
+				stop(s)
+			}
+		}
+	})
+	for i := range n {
+		c.node[i] = start(t, c.options(i))
+	}
+	for i := range n {
+		c.healthy(i)
+	}
+	c.ctl = c.Conn(0)
+	return c
+}
+
+// Server is node i, running or not.
+func (c *Nodes) Server(i int) *server.Server {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.node[i]
+}
+
+// Conn connects to node i over TCP, and to the others while that one is away.
+func (c *Nodes) Conn(i int, opts ...nats.Option) *nats.Conn {
+	c.t.Helper()
+	urls := []string{"nats://" + c.at[i]}
+	for j, at := range c.at {
+		if j != i {
+			urls = append(urls, "nats://"+at)
+		}
+	}
+	return open(c.t, strings.Join(urls, ","), append([]nats.Option{nats.DontRandomize()}, opts...))
+}
+
+// Leader is the node that leads the stream, or -1 while none does.
+func (c *Nodes) Leader(stream string) int {
+	for i := range c.at {
+		if c.Server(i).JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, stream) {
+			return i
+		}
+	}
+	return -1
+}
+
+// StepDown makes the stream's leader give up its office, and returns when
+// there is a leader again.
+func (c *Nodes) StepDown(stream string) {
+	c.t.Helper()
+	if _, err := c.ctl.Request("$JS.API.STREAM.LEADER.STEPDOWN."+stream, nil, readyWait); err != nil {
+		c.t.Errorf("natstest: step down the leader of %s: %v", stream, err)
+	}
+	c.until("a leader of "+stream, func() bool { return c.Leader(stream) >= 0 })
+}
+
+// Stop shuts node i down.
+func (c *Nodes) Stop(i int) { stop(c.Server(i)) }
+
+// Start starts node i again, with its store and addresses, and returns when it
+// has caught up.
+func (c *Nodes) Start(i int) {
+	c.t.Helper()
+	s := start(c.t, c.options(i))
+	c.mu.Lock()
+	c.node[i] = s
+	c.mu.Unlock()
+	c.healthy(i)
+}
+
+func (c *Nodes) healthy(i int) {
+	c.t.Helper()
+	s := c.Server(i)
+	c.until("health of "+s.Name(), func() bool {
+		return s.Healthz(&server.HealthzOptions{}).Status == "ok"
+	})
+}
+
+// until asks again and again, since a server tells nobody of what happens
+// inside it.
+func (c *Nodes) until(what string, ok func() bool) {
+	c.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(readyWait); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			c.t.Errorf("natstest: wait for %s: not in %v", what, readyWait)
+			return
+		}
+	}
+}
+
+func (c *Nodes) options(i int) *server.Options {
+	o := options(c.dirs[i])
+	o.ServerName = fmt.Sprintf("n%d", i)
+	o.Port = port(c.at[i])
+	o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: port(c.mesh[i])}
+	for j, at := range c.mesh {
+		if j != i {
+			o.Routes = append(o.Routes, &url.URL{Scheme: "nats", Host: at})
+		}
+	}
+	return o
+}
+
+// freeAddresses picks ports that nobody listens on. They are chosen before the
+// servers start, because the members of a JetStream cluster must know one
+// another from the beginning.
+func freeAddresses(t testing.TB, n int) (all []string) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatalf("natstest: find a port: %v", err)
+		}
+		defer func() { _ = l.Close() }() // after all are found, or one is found twice
+		all = append(all, l.Addr().String())
+	}
+	return all
+}
+
+func port(address string) int {
+	a, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		panic(err) // of a listener's own address
+	}
+	return a.Port
+}

@@ -1,0 +1,70 @@
+package natstest_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hubmesh/hubmesh/shared/natstest"
+)
+
+func TestAWireThatIsCutAndMendedConnectsAgain(t *testing.T) {
+	w := natstest.NewWire(t, natstest.Server(t))
+	nc := w.Conn(t)
+	away, back := nc.StatusChanged(nats.RECONNECTING), nc.StatusChanged(nats.CONNECTED)
+	if err := nc.FlushTimeout(10 * time.Second); err != nil {
+		t.Fatalf("flush through a whole wire: %v", err)
+	}
+	w.Cut()
+	<-away
+	if err := nc.Publish("a", nil); err == nil {
+		t.Fatal("publish through a cut wire: no error")
+	}
+	w.Mend()
+	<-back
+	if err := nc.FlushTimeout(10 * time.Second); err != nil {
+		t.Fatalf("flush through a mended wire: %v", err)
+	}
+}
+
+func TestAClusterElectsAnotherLeaderWhenItsLeaderStops(t *testing.T) {
+	c := natstest.Cluster(t, 3)
+	nc := c.Conn(0)
+	js := newStream(t, nc)
+	first := c.Leader("S")
+	c.StepDown("S")
+	if c.Leader("S") < 0 {
+		t.Fatal("no leader after a step-down")
+	}
+	c.Stop(c.Leader("S"))
+	put(t, js)
+	for i := range 3 {
+		if !c.Server(i).Running() {
+			c.Start(i)
+		}
+	}
+	put(t, js)
+	t.Logf("first leader n%d, last leader n%d", first, c.Leader("S"))
+}
+
+func newStream(t *testing.T, nc *nats.Conn) jetstream.JetStream {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	if err == nil {
+		_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}, Replicas: 3})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
+func put(t *testing.T, js jetstream.JetStream) {
+	t.Helper()
+	_, err := js.Publish(t.Context(), "s", nil, jetstream.WithRetryAttempts(200), jetstream.WithRetryWait(50*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
