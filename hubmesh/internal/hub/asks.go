@@ -24,6 +24,18 @@ func (c *Client) Ask(ctx context.Context, event string, data any) (json.RawMessa
 	return c.await(ctx, ack)
 }
 
+// Tell sends an event and does not wait: its ack comes as an Event whose Ack
+// has this id. So whoever reads knows what came before the answer and what
+// after it.
+func (c *Client) Tell(event string, data any) (id int64, err error) {
+	id = c.register(nil)
+	if err := c.send(ask{id, event, data}); err != nil {
+		c.forget(id)
+		return 0, err
+	}
+	return id, nil
+}
+
 // askFor is Ask with its ack read as Out.
 func askFor[Out any](ctx context.Context, c *Client, event string, data any) (Out, error) {
 	var out Out

@@ -26,7 +26,7 @@ type Client struct {
 
 	mu      sync.Mutex // guards the fields below; never held over a write
 	lastID  int64
-	waiting map[int64]chan answer // each holds one
+	waiting map[int64]chan Ack // each holds one; nil: it goes among the events
 }
 
 // Dial connects, authenticates as cfg says, and returns when the gateway has
@@ -43,7 +43,7 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	}
 	c := &Client{
 		socket: socket, events: make(chan Event, unread), done: make(chan struct{}),
-		waiting: map[int64]chan answer{},
+		waiting: map[int64]chan Ack{},
 	}
 	if err := c.greet(ctx, cfg); err != nil {
 		return nil, errors.Join(err, socket.Cut())
@@ -55,7 +55,7 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 // starts the reader.
 func (c *Client) greet(ctx context.Context, cfg Config) error {
 	var id int64
-	var admitted chan answer
+	var admitted chan Ack
 	if cfg.Bring == ByFrame {
 		id, admitted = c.expect()
 		defer c.forget(id)
@@ -106,8 +106,8 @@ func authData(cfg Config) any {
 // Connected is the gateway's greeting.
 func (c *Client) Connected() Connected { return c.hello }
 
-// Events is what the gateway says, in its order, without acks and without the
-// greeting. It is closed when the connection has ended; Err then tells why.
+// Events is what the gateway says, in its order: without the greeting, and
+// without acks but those of Tell. It is closed when the connection has ended; Err then tells why.
 func (c *Client) Events() <-chan Event { return c.events }
 
 // Err waits for the connection's end and tells why it ended: a *Closed when
@@ -136,11 +136,15 @@ func (c *Client) read(stopped context.Context) {
 			c.err = errors.Join(err, c.socket.Cut())
 			return
 		}
-		if f.Ack != nil {
-			c.acked(*f.Ack, answer{f.Data, f.Error.err()})
-			continue
+		if f.AckID != nil {
+			f.Event = Event{Raw: raw.Body, Ack: &Ack{*f.AckID, f.Data, f.Error.err()}}
+			if !c.acked(*f.Event.Ack) {
+				continue
+			}
 		}
-		f.Event.Raw = raw.Body
+		if stopped.Err() != nil {
+			continue // what was handed out stays without holes
+		}
 		select {
 		case c.events <- f.Event:
 		case <-stopped.Done():
@@ -149,13 +153,17 @@ func (c *Client) read(stopped context.Context) {
 }
 
 // expect makes a place for the ack of a new id.
-func (c *Client) expect() (id int64, ack chan answer) {
+func (c *Client) expect() (id int64, ack chan Ack) {
+	ack = make(chan Ack, 1)
+	return c.register(ack), ack
+}
+
+func (c *Client) register(ack chan Ack) (id int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lastID++
-	ack = make(chan answer, 1)
 	c.waiting[c.lastID] = ack
-	return c.lastID, ack
+	return c.lastID
 }
 
 func (c *Client) forget(id int64) {
@@ -164,28 +172,31 @@ func (c *Client) forget(id int64) {
 	delete(c.waiting, id)
 }
 
-// acked hands an ack to who waits; one that nobody waits for any more, because
-// its context ended, is thrown away.
-func (c *Client) acked(id int64, a answer) {
+// acked hands an ack to who waits, and reports whether it goes among the events
+// instead. One that nobody waits for any more, because its context ended, is
+// thrown away.
+func (c *Client) acked(a Ack) (told bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if ack, ok := c.waiting[id]; ok {
-		delete(c.waiting, id)
+	ack, ok := c.waiting[a.ID]
+	delete(c.waiting, a.ID)
+	if ok && ack != nil {
 		ack <- a
 	}
+	return ok && ack == nil
 }
 
-func (c *Client) await(ctx context.Context, ack chan answer) (json.RawMessage, error) {
+func (c *Client) await(ctx context.Context, ack chan Ack) (json.RawMessage, error) {
 	select {
 	case a := <-ack:
-		return a.data, a.err
+		return a.Data, a.Err
 	case <-c.done:
 	case <-ctx.Done():
 		return nil, fmt.Errorf("hub: wait for the ack: %w", ctx.Err())
 	}
 	select {
 	case a := <-ack: // it came just before the end
-		return a.data, a.err
+		return a.Data, a.Err
 	default:
 	}
 	if c.err == nil {
@@ -207,7 +218,8 @@ func (c *Client) send(a ask) error {
 func (c *Client) Socket() *Socket { return c.socket }
 
 // Close says goodbye, waits up to 2 s for the gateway to answer, and ends the
-// connection. Events that nobody has read are lost. It may be called again.
+// connection. What waits in Events can still be read; what comes later is
+// thrown away. It may be called again.
 func (c *Client) Close() error {
 	c.stop()
 	if err := c.socket.Bye(1000, ""); err == nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/gobwas/ws/wsutil"
 
 	"github.com/hubmesh/hubmesh/hubmesh/internal/hub"
+	"github.com/hubmesh/hubmesh/hubmesh/internal/hubtest"
 )
 
 func ExampleDial() {
@@ -20,7 +21,7 @@ func ExampleDial() {
 		if err != nil {
 			return
 		}
-		for _, frame := range []string{hello, `{"event":"task:update","room":"task:42","data":{"title":"Ship it"},"offset":8}`} {
+		for _, frame := range []string{hubtest.Hello, `{"event":"task:update","room":"task:42","data":{"title":"Ship it"},"offset":8}`} {
 			if wsutil.WriteServerText(conn, []byte(frame)) != nil {
 				return
 			}

@@ -18,6 +18,14 @@ type Event struct {
 	Time   int64           `json:"time"` // unix ms
 
 	Raw []byte `json:"-"` // the frame as it came
+	Ack *Ack   `json:"-"` // it is no event but what a Tell led to
+}
+
+// Ack is the answer to a Tell, in its place among the events.
+type Ack struct {
+	ID   int64
+	Data json.RawMessage
+	Err  error // an *Error, or nil
 }
 
 // Connected is the greeting: the first frame that an authenticated client
@@ -34,16 +42,10 @@ type Connected struct {
 	Missed      int      `json:"missed"`
 }
 
-// answer is an ack.
-type answer struct {
-	data json.RawMessage
-	err  error
-}
-
-// frame is any text frame of the gateway: an Event, or an ack when Ack is set.
+// frame is any text frame of the gateway: an Event, or an ack when AckID is set.
 type frame struct {
 	Event
-	Ack   *int64 `json:"ack"`
+	AckID *int64 `json:"ack"`
 	Error *fault `json:"error"`
 }
 
@@ -75,7 +77,7 @@ func readFrame(text []byte) (frame, error) {
 	if err := json.Unmarshal(text, &f); err != nil {
 		return f, fmt.Errorf("hub: read frame: %w", err)
 	}
-	if (f.Ack == nil) == (f.Event.Event == "") {
+	if (f.AckID == nil) == (f.Event.Event == "") {
 		return f, fmt.Errorf("hub: read frame: neither an event nor an ack, or both: %d bytes", len(text))
 	}
 	f.Raw = text

@@ -17,7 +17,7 @@ func FuzzReadFrame(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if (frame.Ack != nil) == (frame.Event.Event != "") {
+		if (frame.AckID != nil) == (frame.Event.Event != "") {
 			t.Errorf("readFrame(%q) = both or neither of an ack and an event", text)
 		}
 	})

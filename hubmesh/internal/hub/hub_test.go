@@ -15,6 +15,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/hubmesh/hubmesh/hubmesh/internal/hub"
+	"github.com/hubmesh/hubmesh/hubmesh/internal/hubtest"
 	"github.com/hubmesh/hubmesh/shared/wire"
 )
 
@@ -46,10 +47,10 @@ func TestATokenIsBroughtInEachWay(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
 			brought := make(chan *http.Request, 1)
-			url := door(t, func(s *side, r *http.Request) {
+			url := hubtest.Door(t, func(s *hubtest.Side, r *http.Request) {
 				brought <- r
-				s.say(hello)
-				s.hear()
+				s.Say(hubtest.Hello)
+				s.Hear()
 			})
 			c := dial(t, hub.Config{URL: url, Token: token, Bring: way.bring, Since: hub.Position{Epoch: "e:1", Offset: 9}})
 			r := <-brought
@@ -72,16 +73,16 @@ func TestATokenIsBroughtInEachWay(t *testing.T) {
 }
 
 func TestATokenInTheFirstFrameIsAckedAfterTheGreeting(t *testing.T) {
-	url := door(t, func(s *side, r *http.Request) {
+	url := hubtest.Door(t, func(s *hubtest.Side, r *http.Request) {
 		if r.URL.RawQuery != "" || r.Header.Get("Authorization") != "" {
 			t.Errorf("the handshake brought something: %v", r)
 		}
-		a, _ := s.hear()
+		a, _ := s.Hear()
 		if got, want := string(a.Data), `{"token":"x.y.z","since":{"epoch":"e1","offset":3}}`; a.Event != "auth" || got != want {
 			t.Errorf("first frame = %s %s, want auth %s", a.Event, got, want)
 		}
-		s.say(hello, `{"event":"welcome","data":1}`, fmt.Sprintf(`{"ack":%d,"data":{}}`, a.ID))
-		s.hear()
+		s.Say(hubtest.Hello, `{"event":"welcome","data":1}`, fmt.Sprintf(`{"ack":%d,"data":{}}`, a.ID))
+		s.Hear()
 	})
 	c := dial(t, hub.Config{URL: url, Token: "x.y.z", Bring: hub.ByFrame, Since: hub.Position{Epoch: "e1", Offset: 3}})
 	if got := (<-c.Events()).Event; got != "welcome" {
@@ -108,9 +109,9 @@ func TestWhoIsNotAdmittedLearnsWhy(t *testing.T) {
 		}
 	})
 	t.Run("in the first frame", func(t *testing.T) {
-		url := door(t, func(s *side, _ *http.Request) {
-			a, _ := s.hear()
-			s.say(fmt.Sprintf(`{"ack":%d,"error":{"code":"token_expired","message":"since a minute"}}`, a.ID))
+		url := hubtest.Door(t, func(s *hubtest.Side, _ *http.Request) {
+			a, _ := s.Hear()
+			s.Say(fmt.Sprintf(`{"ack":%d,"error":{"code":"token_expired","message":"since a minute"}}`, a.ID))
 		})
 		_, err := hub.Dial(t.Context(), hub.Config{URL: url, Token: "x.y.z", Bring: hub.ByFrame})
 		var fault *hub.Error
@@ -166,14 +167,14 @@ func TestAsksGoOutAsTheDoorReadsThem(t *testing.T) {
 	}
 	for name, a := range asks {
 		t.Run(name, func(t *testing.T) {
-			url := door(t, func(s *side, _ *http.Request) {
-				s.say(hello)
-				heard, _ := s.hear()
+			url := hubtest.Door(t, func(s *hubtest.Side, _ *http.Request) {
+				s.Say(hubtest.Hello)
+				heard, _ := s.Hear()
 				if got := heard.Event + " " + string(heard.Data); got != a.sent {
 					t.Errorf("sent %s, want %s", got, a.sent)
 				}
-				s.say(fmt.Sprintf(`{"ack":%d,"data":%s}`, heard.ID, a.ack))
-				s.hear()
+				s.Ack(heard, a.ack)
+				s.Hear()
 			})
 			got, err := a.ask(dial(t, hub.Config{URL: url}))
 			if err != nil || got != a.got {
@@ -185,17 +186,17 @@ func TestAsksGoOutAsTheDoorReadsThem(t *testing.T) {
 
 func TestAcksFindTheirAskWhateverTheirOrder(t *testing.T) {
 	const asks = 50
-	url := door(t, func(s *side, _ *http.Request) {
-		s.say(hello)
-		var heard []asked
+	url := hubtest.Door(t, func(s *hubtest.Side, _ *http.Request) {
+		s.Say(hubtest.Hello)
+		var heard []hubtest.Asked
 		for range asks {
-			a, _ := s.hear()
+			a, _ := s.Hear()
 			heard = append(heard, a)
 		}
 		for i := len(heard) - 1; i >= 0; i-- {
-			s.say(fmt.Sprintf(`{"ack":%d,"data":%s}`, heard[i].ID, heard[i].Data))
+			s.Ack(heard[i], string(heard[i].Data))
 		}
-		s.hear()
+		s.Hear()
 	})
 	c := dial(t, hub.Config{URL: url})
 	var wg sync.WaitGroup
@@ -210,12 +211,35 @@ func TestAcksFindTheirAskWhateverTheirOrder(t *testing.T) {
 	wg.Wait()
 }
 
+func TestTheAckOfATellKeepsItsPlaceAmongTheEvents(t *testing.T) {
+	url := hubtest.Door(t, func(s *hubtest.Side, _ *http.Request) {
+		s.Say(hubtest.Hello)
+		a, _ := s.Hear()
+		s.Say(`{"event":"before","data":1}`)
+		s.Ack(a, `{"n":2}`)
+		s.Say(`{"event":"after","data":3}`)
+		s.Hear()
+	})
+	c := dial(t, hub.Config{URL: url})
+	id, err := c.Tell("task:create", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, ack, after := <-c.Events(), <-c.Events(), <-c.Events()
+	if before.Event != "before" || after.Event != "after" || before.Ack != nil || after.Ack != nil {
+		t.Errorf("around the ack came %s and %s", before.Raw, after.Raw)
+	}
+	if ack.Ack == nil || ack.Ack.ID != id || string(ack.Ack.Data) != `{"n":2}` || ack.Ack.Err != nil {
+		t.Errorf("between them came %s, want the ack of %d", ack.Raw, id)
+	}
+}
+
 func TestAnAckThatIsAnErrorIsTyped(t *testing.T) {
-	url := door(t, func(s *side, _ *http.Request) {
-		s.say(hello)
-		a, _ := s.hear()
-		s.say(fmt.Sprintf(`{"ack":%d,"error":{"code":"rate_limited","message":"slowly","retryAfterMs":250}}`, a.ID))
-		s.hear()
+	url := hubtest.Door(t, func(s *hubtest.Side, _ *http.Request) {
+		s.Say(hubtest.Hello)
+		a, _ := s.Hear()
+		s.Say(fmt.Sprintf(`{"ack":%d,"error":{"code":"rate_limited","message":"slowly","retryAfterMs":250}}`, a.ID))
+		s.Hear()
 	})
 	_, err := dial(t, hub.Config{URL: url}).Ask(t.Context(), "task:create", nil)
 	var fault *hub.Error
@@ -226,12 +250,12 @@ func TestAnAckThatIsAnErrorIsTyped(t *testing.T) {
 
 func TestNoEventIsLostWhileNobodyReads(t *testing.T) {
 	const events = 5000
-	url := door(t, func(s *side, _ *http.Request) {
-		s.say(hello)
+	url := hubtest.Door(t, func(s *hubtest.Side, _ *http.Request) {
+		s.Say(hubtest.Hello)
 		for i := range events {
-			s.say(fmt.Sprintf(`{"event":"n","room":"task:1","data":%d,"offset":%d}`, i, i+1))
+			s.Say(fmt.Sprintf(`{"event":"n","room":"task:1","data":%d,"offset":%d}`, i, i+1))
 		}
-		s.hear()
+		s.Hear()
 	})
 	c := dial(t, hub.Config{URL: url, Unread: 1})
 	for i := range events {
@@ -243,9 +267,9 @@ func TestNoEventIsLostWhileNobodyReads(t *testing.T) {
 }
 
 func TestTheCloseCodeEndsEventsAndAsks(t *testing.T) {
-	url := door(t, func(s *side, _ *http.Request) {
-		s.say(hello, `{"event":"last","data":null}`)
-		s.hear()
+	url := hubtest.Door(t, func(s *hubtest.Side, _ *http.Request) {
+		s.Say(hubtest.Hello, `{"event":"last","data":null}`)
+		s.Hear()
 		bye := ws.NewCloseFrame(ws.NewCloseFrameBody(4409, "too slow"))
 		if err := ws.WriteFrame(s.Conn, bye); err != nil {
 			t.Error(err)
@@ -271,9 +295,9 @@ func TestTheCloseCodeEndsEventsAndAsks(t *testing.T) {
 }
 
 func TestAFrameThatIsNeitherEventNorAckEndsTheConnection(t *testing.T) {
-	url := door(t, func(s *side, _ *http.Request) {
-		s.say(hello, `{"data":1}`)
-		s.hear()
+	url := hubtest.Door(t, func(s *hubtest.Side, _ *http.Request) {
+		s.Say(hubtest.Hello, `{"data":1}`)
+		s.Hear()
 	})
 	if err := dial(t, hub.Config{URL: url}).Err(); err == nil {
 		t.Error("Err = nil, want what was wrong with the frame")
@@ -282,8 +306,8 @@ func TestAFrameThatIsNeitherEventNorAckEndsTheConnection(t *testing.T) {
 
 func TestAPingIsAnsweredAlsoWhileNothingIsSaid(t *testing.T) {
 	answered := make(chan ws.Header, 1)
-	url := door(t, func(s *side, _ *http.Request) {
-		s.say(hello)
+	url := hubtest.Door(t, func(s *hubtest.Side, _ *http.Request) {
+		s.Say(hubtest.Hello)
 		if err := ws.WriteFrame(s.Conn, ws.NewPingFrame(nil)); err != nil {
 			t.Error(err)
 		}
@@ -300,9 +324,9 @@ func TestAPingIsAnsweredAlsoWhileNothingIsSaid(t *testing.T) {
 }
 
 func TestOnesOwnCloseIsNoFault(t *testing.T) {
-	url := door(t, func(s *side, _ *http.Request) {
-		s.say(hello)
-		s.hear() // answers the close frame
+	url := hubtest.Door(t, func(s *hubtest.Side, _ *http.Request) {
+		s.Say(hubtest.Hello)
+		s.Hear() // answers the close frame
 	})
 	c := dial(t, hub.Config{URL: url})
 	if err := c.Close(); err != nil {
@@ -319,7 +343,7 @@ func TestOnesOwnCloseIsNoFault(t *testing.T) {
 func TestFramesOfEveryKindCanBeSent(t *testing.T) {
 	got := make(chan ws.OpCode, 2)
 	raw := make(chan string, 1)
-	url := door(t, func(s *side, _ *http.Request) {
+	url := hubtest.Door(t, func(s *hubtest.Side, _ *http.Request) {
 		for range 2 {
 			f, err := ws.ReadFrame(s)
 			if err != nil {
