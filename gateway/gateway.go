@@ -1,0 +1,284 @@
+// Package gateway is the service that holds client connections and translates
+// them to NATS subjects. Run as many as there are clients for; each hears the
+// whole log of events and tells its members what concerns them.
+//
+// It decides no rights and keeps nothing that is not also on NATS: authz says
+// who may connect and enter, ratelimit how much, presence who else is there,
+// and a client that comes back elsewhere finds the same rooms.
+//
+// A message's way in: internal/socket reads bytes, a door under internal/door
+// reads its protocol, internal/session decides, internal/client carries it out
+// through internal/ask and internal/relay. And out: internal/relay hears NATS,
+// internal/room finds the members and what waits for each, internal/socket
+// writes. Read this file first, then the package comments in that order.
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/hubmesh/hubmesh/gateway/internal/ask"
+	"github.com/hubmesh/hubmesh/gateway/internal/client"
+	"github.com/hubmesh/hubmesh/gateway/internal/meter"
+	"github.com/hubmesh/hubmesh/gateway/internal/relay"
+	"github.com/hubmesh/hubmesh/gateway/internal/room"
+	"github.com/hubmesh/hubmesh/gateway/internal/session"
+	"github.com/hubmesh/hubmesh/gateway/internal/socket"
+	"github.com/hubmesh/hubmesh/shared/kv"
+	"github.com/hubmesh/hubmesh/shared/life"
+	"github.com/hubmesh/hubmesh/shared/natsconn"
+	"github.com/hubmesh/hubmesh/shared/obs"
+	"github.com/hubmesh/hubmesh/shared/store"
+	"github.com/hubmesh/hubmesh/shared/subject"
+	"github.com/hubmesh/hubmesh/shared/wire"
+)
+
+// Server is one gateway.
+type Server struct {
+	cfg     Config
+	tree    subject.Tree
+	nc      *nats.Conn
+	log     *slog.Logger
+	started time.Time
+
+	listener net.Listener
+	http     *http.Server
+	asker    *natsconn.Asker
+	asks     *ask.Asker
+	rooms    *room.Rooms
+	relay    *relay.Relay
+	sockets  *socket.Server
+	lease    *kv.Lease
+	answers  *natsconn.Answerer
+	probe    *nats.Subscription
+	totals   totals
+
+	draining atomic.Bool
+	kill     context.CancelFunc // of what runs; nil before Serve
+	killed   atomic.Bool
+	mu       sync.Mutex // guards kill
+}
+
+// Listen makes a gateway that hears the log and holds its lease and its
+// address; connections are accepted while Serve runs. It waits until the
+// streams that it needs are there, and returns an error that wraps kv.ErrHeld
+// when another gateway lives under its id.
+func Listen(ctx context.Context, cfg Config, nc *nats.Conn, kit obs.Kit) (*Server, error) {
+	cfg = cfg.withDefaults()
+	tree, err := subject.Below(cfg.Prefix)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: read prefix: %w", err)
+	}
+	s := &Server{cfg: cfg, tree: tree, nc: nc, log: kit.Log.With(obs.Gateway, cfg.ID), started: cfg.Now()}
+	s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: listen: %w (HUBMESH_LISTEN says where)", err)
+	}
+	if err := s.listen(ctx, kit); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// listen builds what stands behind the address.
+func (s *Server) listen(ctx context.Context, kit obs.Kit) (err error) {
+	cfg := s.cfg
+	if err := store.Await(ctx, s.nc, s.tree, cfg.Store, s.log, subject.Events, subject.Gateways); err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	s.fitMessages()
+	m := meter.New(kit.Registry)
+	if s.asker, err = natsconn.NewAsker(s.nc); err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	s.asks = ask.New(ask.Config{DecideWait: cfg.DecideWait, TakeWait: cfg.TakeWait, CallWait: cfg.CallWait}, s.asker, s.tree, m, s.log)
+	s.rooms = room.New(socket.Frame)
+	s.relay, err = relay.Listen(ctx, relay.Config{Gateway: cfg.ID, Store: cfg.StoreWait, Follow: cfg.Follow}, s.nc, s.asker, s.tree, s.rooms, m, s.log)
+	if err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	house := client.New(client.Config{
+		Gateway: cfg.ID,
+		// Numbers must not come again after a restart under the same id. They
+		// begin with the microsecond of the start: a gateway that opened a
+		// million connections a second would still be behind the clock.
+		FirstNumber: uint64(s.started.UnixMicro()), //nolint:gosec // after 1970
+		Session:     session.Config{Heartbeat: cfg.Heartbeat, AuthWait: cfg.AuthWait},
+		Messages:    cfg.Messages, Signals: cfg.Signals, User: cfg.User, Now: cfg.Now,
+	}, s.rooms, s.relay, s.asks, socket.Frame, m, s.log)
+	s.sockets, err = socket.New(socket.Config{
+		Origins: cfg.Origins, TrustedProxies: cfg.TrustedProxies, MaxConnections: cfg.MaxConnections,
+		MaxMessage: cfg.MaxMessage, Heartbeat: cfg.Heartbeat, LastWords: cfg.LastWords,
+	}, house, m, s.log)
+	if err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	if err := s.answer(ctx); err != nil {
+		return err
+	}
+	s.http = s.newHTTP(kit)
+	s.lease, err = kv.Claim(ctx, s.nc, kv.LeaseConfig{
+		Tree: s.tree, Bucket: subject.Gateways, Key: cfg.ID, Value: s.figures,
+		TTL: cfg.LeaseTTL, Renew: cfg.LeaseRenew, Watch: cfg.LeaseWatch,
+	}, s.log)
+	if err != nil {
+		return fmt.Errorf("gateway: claim the id %s: %w (HUBMESH_GATEWAY_ID sets another)", cfg.ID, err)
+	}
+	return nil
+}
+
+// roomForHeaders is left of NATS's largest message for headers and subject.
+const roomForHeaders = 8 << 10
+
+// fitMessages makes the largest message of a client one that NATS carries.
+func (s *Server) fitMessages() {
+	if most := s.nc.MaxPayload() - roomForHeaders; most > 0 && most < s.cfg.MaxMessage {
+		s.log.Warn("gateway: NATS carries less than HUBMESH_MAX_MESSAGE_BYTES in one message", "bytes", most, "set", s.cfg.MaxMessage)
+		s.cfg.MaxMessage = most
+	}
+}
+
+// answer makes the gateway known as a micro service and answers its own probe.
+func (s *Server) answer(ctx context.Context) (err error) {
+	if s.answers, err = natsconn.Service(s.nc, subject.Gateway, "holds client connections", s.log); err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	s.probe, err = s.nc.Subscribe(s.tree.Probe(s.cfg.ID), func(m *nats.Msg) {
+		if err := m.Respond(nil); err != nil {
+			s.log.Warn("gateway: answer a probe", obs.Err, err)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("gateway: hear probes: %w", err)
+	}
+	if err := s.nc.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("gateway: hear probes: %w", err)
+	}
+	return nil
+}
+
+// figures is what stands in the lease.
+func (s *Server) figures() []byte {
+	body, err := json.Marshal(wire.Lease{
+		Connections: s.sockets.Open(), StartedAt: s.started.UnixMilli(), At: s.cfg.Now().UnixMilli(),
+		Version: natsconn.Version, Draining: s.draining.Load(),
+	})
+	if err != nil {
+		panic("gateway: spell the lease: " + err.Error()) // numbers and a text
+	}
+	return body
+}
+
+// ID is the gateway's id.
+func (s *Server) ID() string { return s.cfg.ID }
+
+// Addr is where it listens.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Serve accepts connections until ctx ends. Then it drains: it is not ready
+// any more, refuses new connections, asks those it has to go elsewhere, spread
+// over Config.Drain, and gives up its lease. It does not close the NATS
+// connection.
+func (s *Server) Serve(ctx context.Context) error {
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	s.mu.Lock()
+	s.kill = stop
+	s.mu.Unlock()
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		select {
+		case <-ctx.Done():
+			s.drain(run)
+		case <-run.Done():
+		}
+		stop()
+	}()
+	err := life.Run(run, s.asker, s.relay, s.sockets, s.lease, serveFunc(s.serveHTTP))
+	stop() // a part has failed: the rest of the drain is void
+	<-drained
+	s.close()
+	if s.killed.Load() {
+		return nil
+	}
+	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.LastWords)
+	defer cancel()
+	return errors.Join(err, s.leave(leave))
+}
+
+// serveFunc is a life.Server that is a function.
+type serveFunc func(context.Context) error
+
+// Serve runs it.
+func (f serveFunc) Serve(ctx context.Context) error { return f(ctx) }
+
+func (s *Server) drain(ctx context.Context) {
+	s.log.Info("gateway: draining", "connections", s.sockets.Open(), "budget", s.cfg.Drain)
+	s.draining.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Drain)
+	defer cancel()
+	s.sockets.Drain(ctx, s.cfg.Drain)
+}
+
+// leave ends what others see of the gateway.
+func (s *Server) leave(ctx context.Context) error {
+	if err := s.answers.Stop(); err != nil {
+		s.log.Warn("gateway: stop answering", obs.Err, err)
+	}
+	if err := s.probe.Unsubscribe(); err != nil && s.nc.IsConnected() {
+		s.log.Warn("gateway: unsubscribe", obs.Subject, s.probe.Subject, obs.Err, err)
+	}
+	if err := s.lease.Leave(ctx); err != nil {
+		return fmt.Errorf("gateway: give up the lease: %w", err)
+	}
+	return nil
+}
+
+// close lets go of the address.
+func (s *Server) close() {
+	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		s.log.Warn("gateway: close the listener", obs.Err, err)
+	}
+}
+
+// Kill ends the gateway as a SIGKILL would: clients are cut off without a
+// word, the lease is left to run out, the NATS connection is closed. For tests
+// of what the others make of it.
+func (s *Server) Kill() {
+	s.killed.Store(true)
+	s.nc.Close()
+	s.close()
+	s.sockets.Kill()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kill != nil {
+		s.kill()
+	}
+}
+
+// Ready returns nil when NATS carries a message from the gateway to itself,
+// authz answers, and it is not draining.
+func (s *Server) Ready(ctx context.Context) error {
+	if s.draining.Load() {
+		return obs.ErrDraining
+	}
+	if _, err := s.nc.RequestWithContext(ctx, s.tree.Probe(s.cfg.ID), nil); err != nil {
+		return fmt.Errorf("gateway: probe through NATS: %w", err)
+	}
+	if _, err := natsconn.Call[wire.JoinAnswer](ctx, s.nc, s.tree.Svc(subject.Authz, "join"), wire.JoinAsk{Rooms: []string{}}); err != nil {
+		return fmt.Errorf("gateway: ask authz: %w", err)
+	}
+	return nil
+}

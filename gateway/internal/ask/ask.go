@@ -1,0 +1,132 @@
+// Package ask puts a client's questions to authz, presence, ratelimit and
+// backends, and says what their silence means.
+//
+// Every question has a bound and one answer by callback; nothing here blocks
+// or owns a goroutine. What silence means: authz, nobody is let in
+// (unavailable); presence, unavailable; ratelimit, the caller is told so and
+// lets pass what its own limits allow; a backend, timeout, and no_handler when
+// nobody listens.
+//
+// Read ask.go, then call.go.
+package ask
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/hubmesh/hubmesh/gateway/internal/frame"
+	"github.com/hubmesh/hubmesh/gateway/internal/meter"
+	"github.com/hubmesh/hubmesh/shared/natsconn"
+	"github.com/hubmesh/hubmesh/shared/obs"
+	"github.com/hubmesh/hubmesh/shared/subject"
+	"github.com/hubmesh/hubmesh/shared/wire"
+)
+
+// Config says how long answers may take.
+type Config struct {
+	DecideWait time.Duration // authz and presence; 0 means 2s
+	TakeWait   time.Duration // ratelimit; 0 means 500ms
+	CallWait   time.Duration // a backend; 0 means 10s
+}
+
+// Asker asks. Safe for concurrent use.
+type Asker struct {
+	cfg   Config
+	asker *natsconn.Asker
+	tree  subject.Tree
+	meter *meter.Meter
+	log   *slog.Logger
+}
+
+// New returns an Asker over questions that asker carries.
+func New(cfg Config, asker *natsconn.Asker, tree subject.Tree, m *meter.Meter, log *slog.Logger) *Asker {
+	for _, d := range []struct {
+		p   *time.Duration
+		def time.Duration
+	}{{&cfg.DecideWait, 2 * time.Second}, {&cfg.TakeWait, 500 * time.Millisecond}, {&cfg.CallWait, 10 * time.Second}} {
+		if *d.p == 0 {
+			*d.p = d.def
+		}
+	}
+	return &Asker{cfg: cfg, asker: asker, tree: tree, meter: m, log: log}
+}
+
+// question is one, and where it goes.
+type question struct {
+	who     meter.Asked
+	subject string
+	body    any
+	wait    time.Duration
+}
+
+// put asks q and answers with what came back as Out, or with the problem.
+func put[Out any](a *Asker, q question, answer func(Out, frame.Problem)) {
+	var none Out
+	body, err := json.Marshal(q.body)
+	if err != nil {
+		a.log.Error("ask: spell a question", obs.Subject, q.subject, obs.Err, err)
+		answer(none, frame.Problem{Code: wire.Internal, Message: "the question could not be asked"})
+		return
+	}
+	a.asker.Ask(&nats.Msg{Subject: q.subject, Data: body}, q.wait, func(m *nats.Msg, err error) {
+		var out Out
+		if err == nil {
+			if f := natsconn.FaultOf(m); f != nil {
+				err = f
+			} else {
+				err = json.Unmarshal(m.Data, &out)
+			}
+		}
+		if err != nil {
+			answer(none, a.problem(q, err))
+			return
+		}
+		a.meter.Asked(q.who, meter.OK)
+		answer(out, frame.Problem{})
+	})
+}
+
+// problem says what a client hears when a service's answer is none.
+func (a *Asker) problem(q question, err error) frame.Problem {
+	var f *natsconn.Fault
+	switch {
+	case errors.As(err, &f) && f.Code == wire.Invalid:
+		a.meter.Asked(q.who, meter.Refused)
+		return frame.Problem{Code: f.Code, Message: f.Text}
+	case errors.As(err, &f):
+		a.meter.Asked(q.who, meter.Refused)
+		a.log.Warn("ask: refused", obs.Subject, q.subject, obs.Err, err)
+	case errors.Is(err, natsconn.ErrSilent), errors.Is(err, nats.ErrNoResponders):
+		a.meter.Asked(q.who, meter.Silent)
+		a.log.Debug("ask: silence", obs.Subject, q.subject, obs.Err, err)
+	default:
+		a.meter.Asked(q.who, meter.Silent)
+		a.log.Debug("ask: no answer that can be read", obs.Subject, q.subject, obs.Err, err)
+	}
+	return frame.Problem{Code: wire.Unavailable, Message: string(q.who) + " does not answer now: try again"}
+}
+
+// Connect asks authz who a client is.
+func (a *Asker) Connect(ask wire.ConnectAsk, answer func(wire.ConnectAnswer, frame.Problem)) {
+	put(a, question{meter.Authz, a.tree.Svc(subject.Authz, "connect"), ask, a.cfg.DecideWait}, answer)
+}
+
+// Join asks authz what a user may do in rooms, and answers by the room's name.
+func (a *Asker) Join(ask wire.JoinAsk, answer func(map[string]wire.RoomRights, frame.Problem)) {
+	put(a, question{meter.Authz, a.tree.Svc(subject.Authz, "join"), ask, a.cfg.DecideWait},
+		func(out wire.JoinAnswer, p frame.Problem) { answer(out.Rooms, p) })
+}
+
+// Take asks ratelimit for tokens. A problem means that it is silent.
+func (a *Asker) Take(ask wire.TakeAsk, answer func(wire.TakeAnswer, frame.Problem)) {
+	put(a, question{meter.Ratelimit, a.tree.Svc(subject.Ratelimit, "take"), ask, a.cfg.TakeWait}, answer)
+}
+
+// Gateways asks presence which gateways live.
+func (a *Asker) Gateways(answer func(wire.GatewaysAnswer, frame.Problem)) {
+	put(a, question{meter.Presence, a.tree.Svc(subject.Presence, "gateways"), struct{}{}, a.cfg.DecideWait}, answer)
+}

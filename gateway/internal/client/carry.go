@@ -1,0 +1,167 @@
+package client
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/hubmesh/hubmesh/gateway/internal/ask"
+	"github.com/hubmesh/hubmesh/gateway/internal/door"
+	"github.com/hubmesh/hubmesh/gateway/internal/frame"
+	"github.com/hubmesh/hubmesh/gateway/internal/relay"
+	"github.com/hubmesh/hubmesh/gateway/internal/room"
+	"github.com/hubmesh/hubmesh/gateway/internal/session"
+	"github.com/hubmesh/hubmesh/shared/subject"
+	"github.com/hubmesh/hubmesh/shared/wire"
+)
+
+// carry carries out what the session decided, in its order. It is called in a
+// turn.
+func (c *Client) carry(todo []session.Do) {
+	for _, do := range todo {
+		c.one(do)
+	}
+}
+
+func (c *Client) one(do session.Do) {
+	switch d := do.(type) {
+	case session.Say:
+		c.say(d.Out)
+	case session.AskConnect:
+		c.askConnect(d)
+	case session.AskJoin:
+		c.askJoin(d)
+	case session.Greet:
+		c.greet(d)
+	case session.Enter:
+		c.enter(d)
+	case session.Leave:
+		c.house.rooms.Leave(c.member, keys(d.Rooms))
+	case session.Store:
+		c.store(d)
+	case session.Signal:
+		c.signal(d)
+	case session.Ask:
+		c.call(d)
+	case session.Beat:
+		c.beat(d)
+	case session.Close:
+		c.Outbox().Finish(d.End)
+	}
+}
+
+// say tells the client something; an ack that it does not want is not told.
+func (c *Client) say(o frame.Out) {
+	for _, l := range c.spell(o) {
+		c.Outbox().Offer(l)
+	}
+}
+
+func (c *Client) spell(o frame.Out) []*room.Line {
+	if a, ok := o.(frame.Ack); ok && !a.Ref.Wanted {
+		return nil
+	}
+	packets := c.talk.Say(o)
+	if len(packets) == 0 {
+		return nil
+	}
+	return []*room.Line{{Wire: c.house.frame(packets)}}
+}
+
+func (c *Client) write(packets []door.Packet) {
+	if len(packets) > 0 {
+		c.Outbox().Offer(&room.Line{Wire: c.house.frame(packets)})
+	}
+}
+
+func keys(rooms []subject.Room) []string {
+	keys := make([]string, len(rooms))
+	for i, r := range rooms {
+		keys[i] = r.Key()
+	}
+	return keys
+}
+
+func (c *Client) askConnect(d session.AskConnect) {
+	q := wire.ConnectAsk{Token: d.Token, Door: c.caller.Door, IP: c.caller.IP, Origin: c.caller.Origin}
+	c.house.asker.Connect(q, func(a wire.ConnectAnswer, p frame.Problem) {
+		c.post(func() { c.carry(c.sess.Admitted(c.house.cfg.Now(), d.Tag, a, p)) })
+	})
+}
+
+func (c *Client) askJoin(d session.AskJoin) {
+	q := wire.JoinAsk{User: c.sess.User(), Claims: c.sess.Claims(), Connection: c.ID()}
+	for _, r := range d.Rooms {
+		q.Rooms = append(q.Rooms, r.String())
+	}
+	c.house.asker.Join(q, func(a map[string]wire.RoomRights, p frame.Problem) {
+		c.post(func() { c.carry(c.sess.Decided(d.Tag, a, p)) })
+	})
+}
+
+// greet lets the connection into its own rooms and tells it so.
+func (c *Client) greet(d session.Greet) {
+	c.pool = c.house.pools.enter(d.Hello.User)
+	c.house.rooms.Enter(c.member, keys(d.Rooms), func(at frame.Position) []*room.Line {
+		d.Hello.Position = at
+		lines := c.spell(d.Hello)
+		for _, o := range d.Then {
+			lines = append(lines, c.spell(o)...)
+		}
+		return lines
+	})
+}
+
+func (c *Client) enter(d session.Enter) {
+	c.house.rooms.Enter(c.member, keys(d.Rooms), func(at frame.Position) []*room.Line {
+		for i := range d.Reply.Rooms {
+			d.Reply.Rooms[i].Offset, d.Reply.Rooms[i].Epoch = at.Offset, at.Epoch
+		}
+		return c.spell(frame.Ack{Ref: d.Ref, Body: d.Reply})
+	})
+}
+
+func (c *Client) beat(d session.Beat) {
+	now := c.house.cfg.Now().UnixMilli()
+	c.house.rooms.Enter(c.member, nil, func(at frame.Position) []*room.Line {
+		return c.spell(frame.Ack{Ref: d.Ref, Body: frame.Beat{Time: now, Position: at}})
+	})
+}
+
+func (c *Client) except(on bool) string {
+	if on {
+		return c.ID()
+	}
+	return ""
+}
+
+// store sends a durable event. Its id on the bus is the client's key below its
+// user and room, so that nobody's key meets another's; or else the
+// connection's own count.
+func (c *Client) store(d session.Store) {
+	c.posts++
+	id := c.ID() + "." + strconv.FormatUint(c.posts, 10)
+	if d.Key != "" {
+		id = fmt.Sprintf("key.%s.%s.%s", subject.Escape(c.sess.User()), d.Room.Key(), subject.Escape(d.Key))
+	}
+	out := relay.Outgoing{Room: d.Room, Event: d.Event, Except: c.except(d.Except), ID: id}
+	c.house.relay.Store(out, func(offset uint64, p frame.Problem) {
+		c.post(func() { c.carry(c.sess.Stored(offset, p)) })
+	})
+}
+
+func (c *Client) signal(d session.Signal) {
+	p := c.house.relay.Signal(relay.Outgoing{Room: d.Room, Event: d.Event, Except: c.except(d.Except)})
+	if p.Is() {
+		c.say(frame.Refused{Ref: d.Ref, Code: p.Code, Message: p.Message})
+		return
+	}
+	c.say(frame.Ack{Ref: d.Ref, Body: frame.Done{}})
+}
+
+func (c *Client) call(d session.Ask) {
+	q := ask.Call{Event: d.Event, User: c.sess.User(), Conn: c.ID(), Door: c.caller.Door, Data: d.Data}
+	c.house.asker.Call(q, func(data json.RawMessage, p frame.Problem) {
+		c.post(func() { c.carry(c.sess.Replied(d.Tag, data, p)) })
+	})
+}

@@ -1,0 +1,119 @@
+package frame
+
+import "encoding/json"
+
+// In is what a client asks. Exactly the types in this file are In.
+//
+//sumtype:decl
+type In interface{ in() }
+
+// Auth brings a token in the first frame.
+type Auth struct {
+	Ref   Ref
+	Token string
+	Since *Position
+}
+
+// Subscribe asks to enter rooms.
+type Subscribe struct {
+	Ref      Ref
+	Rooms    []RoomAsk
+	Presence bool
+}
+
+// RoomAsk is one room of a Subscribe, as the client wrote it.
+type RoomAsk struct {
+	Room  string
+	Since *Position
+	Last  int
+}
+
+// Unsubscribe leaves rooms.
+type Unsubscribe struct {
+	Ref   Ref
+	Rooms []string
+}
+
+// Publish sends an event to a room.
+type Publish struct {
+	Ref     Ref
+	Room    string
+	Event   string
+	Data    []byte // JSON, or bytes with Binary
+	Binary  bool
+	Durable bool
+	Key     string // names a durable event, so that a repeated one is stored once
+	Echo    bool   // the sending connection hears it too
+}
+
+// Call is an event of the application's own, asked of a backend.
+type Call struct {
+	Ref   Ref
+	Event string
+	Data  json.RawMessage
+}
+
+// Refresh brings a newer token for the same user.
+type Refresh struct {
+	Ref   Ref
+	Token string
+}
+
+// Heartbeat asks for the time and the position.
+type Heartbeat struct{ Ref Ref }
+
+// Wrong is a frame that could be read and asks for something impossible. Text
+// says what was expected.
+type Wrong struct {
+	Ref  Ref
+	Text string
+}
+
+// Malformed is a frame that could not be read. Many of them end the
+// connection.
+type Malformed struct {
+	Ref  Ref
+	Text string
+}
+
+// Broken is a breach of the protocol after which nothing more can be
+// understood; the connection ends with End.
+type Broken struct{ End End }
+
+func (Auth) in()        {}
+func (Subscribe) in()   {}
+func (Unsubscribe) in() {}
+func (Publish) in()     {}
+func (Call) in()        {}
+func (Refresh) in()     {}
+func (Heartbeat) in()   {}
+func (Wrong) in()       {}
+func (Malformed) in()   {}
+func (Broken) in()      {}
+
+// RefOf is the ask's own Ref.
+func RefOf(ask In) Ref {
+	switch a := ask.(type) {
+	case Auth:
+		return a.Ref
+	case Subscribe:
+		return a.Ref
+	case Unsubscribe:
+		return a.Ref
+	case Publish:
+		return a.Ref
+	case Call:
+		return a.Ref
+	case Refresh:
+		return a.Ref
+	case Heartbeat:
+		return a.Ref
+	case Wrong:
+		return a.Ref
+	case Malformed:
+		return a.Ref
+	case Broken:
+		return Ref{}
+	}
+	panic("frame: an In without a case")
+}

@@ -1,0 +1,177 @@
+// Package meter is every Prometheus name of the gateway, each there from the
+// start with all its labels, so that a rate has a beginning.
+//
+// It counts what others tell it and decides nothing. No label holds a user, a
+// room or a connection.
+package meter
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hubmesh/hubmesh/gateway/internal/frame"
+	"github.com/hubmesh/hubmesh/shared/obs"
+	"github.com/hubmesh/hubmesh/shared/wire"
+)
+
+// Meter is the gateway's metrics. Safe for concurrent use.
+type Meter struct {
+	In     prometheus.Counter // messages of clients
+	Out    prometheus.Counter // messages to clients, once each client
+	Thrown prometheus.Counter // signals that a slow client did not get
+
+	open    [2]prometheus.Gauge // the same number under two names
+	opened  prometheus.Counter
+	errors  *prometheus.CounterVec
+	ends    *prometheus.CounterVec
+	dropped *prometheus.CounterVec
+	asks    *prometheus.CounterVec
+	repairs *prometheus.CounterVec
+}
+
+// Drop is why something from the bus was dropped.
+type Drop string
+
+// The reasons.
+const (
+	NotJSON Drop = "not_json" // a payload that is no JSON in UTF-8
+	NotRoom Drop = "not_room" // a subject that is no room's
+	BadName Drop = "bad_name" // an event's name that is none
+	BadType Drop = "bad_type" // a content type that is not known
+)
+
+// Repair is what became of a part of the log that was not heard in time.
+type Repair string
+
+// The repairs.
+const (
+	Filled Repair = "filled" // read back
+	Gone   Repair = "gone"   // it could not be read back
+	Reset  Repair = "reset"  // another log, or too far behind to be read
+)
+
+// Asked is whom a question went to.
+type Asked string
+
+// Those who are asked.
+const (
+	Authz     Asked = "authz"
+	Presence  Asked = "presence"
+	Ratelimit Asked = "ratelimit"
+	Backend   Asked = "backend"
+	Log       Asked = "log" // an event of a client's, to be stored
+)
+
+// Result is how a question ended.
+type Result string
+
+// The results. Open is a silent ratelimit whose messages were let pass.
+const (
+	OK      Result = "ok"
+	Refused Result = "refused"
+	Silent  Result = "silent"
+	Open    Result = "open"
+)
+
+// New registers the gateway's metrics.
+func New(reg prometheus.Registerer) *Meter {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return obs.Register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels))
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return obs.Register(reg, prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help}))
+	}
+	messages := counter("ws_messages_total", "Messages of clients (in) and to clients (out).", "direction")
+	m := &Meter{
+		In:     messages.WithLabelValues("in"),
+		Out:    messages.WithLabelValues("out"),
+		Thrown: counter("hubmesh_gateway_signals_thrown_total", "Signals that a slow client did not get.").WithLabelValues(),
+		open: [2]prometheus.Gauge{
+			gauge("ws_connections_total", "Connections open now."),
+			gauge("hubmesh_gateway_connections", "Connections open now."),
+		},
+		opened:  counter("hubmesh_gateway_opened_total", "Connections opened.").WithLabelValues(),
+		errors:  counter("ws_connection_errors_total", "Handshakes refused and connections ended by a fault.", "code"),
+		ends:    counter("hubmesh_gateway_ends_total", "Connections ended by the gateway.", "reason"),
+		dropped: counter("hubmesh_gateway_dropped_total", "Messages of the bus that are no event.", "reason"),
+		asks:    counter("hubmesh_gateway_asks_total", "Questions to services, backends and the log.", "asked", "result"),
+		repairs: counter("hubmesh_gateway_repaired_total", "Entries of the log that were not heard in time.", "result"),
+	}
+	m.begin()
+	return m
+}
+
+// begin makes every label there is.
+func (m *Meter) begin() {
+	for _, c := range wire.Codes() {
+		m.errors.WithLabelValues(string(c))
+	}
+	for _, e := range frame.Ends() {
+		m.ends.WithLabelValues(e.String())
+	}
+	for _, d := range []Drop{NotJSON, NotRoom, BadName, BadType} {
+		m.dropped.WithLabelValues(string(d))
+	}
+	for _, r := range []Repair{Filled, Gone, Reset} {
+		m.repairs.WithLabelValues(string(r))
+	}
+	for _, a := range []Asked{Authz, Presence, Ratelimit, Backend, Log} {
+		for _, r := range []Result{OK, Refused, Silent} {
+			m.asks.WithLabelValues(string(a), string(r))
+		}
+	}
+	m.asks.WithLabelValues(string(Ratelimit), string(Open))
+}
+
+// Opened counts a connection that was let in by the transport.
+func (m *Meter) Opened() {
+	m.opened.Inc()
+	for _, g := range m.open {
+		g.Inc()
+	}
+}
+
+// Closed counts its end.
+func (m *Meter) Closed() {
+	for _, g := range m.open {
+		g.Dec()
+	}
+}
+
+// Failed counts a handshake that was refused, or a connection that ended by a
+// fault. A code of someone's own authz counts as forbidden, so that labels
+// stay few.
+func (m *Meter) Failed(code wire.Code) {
+	if !code.Known() {
+		code = wire.Forbidden
+	}
+	m.errors.WithLabelValues(string(code)).Inc()
+}
+
+// Ended counts a connection that the gateway ended.
+func (m *Meter) Ended(e frame.End) {
+	m.ends.WithLabelValues(e.String()).Inc()
+	switch e {
+	case frame.GoingAway, frame.Restart:
+	case frame.Unauthorized, frame.Revoked:
+		m.Failed(wire.Unauthorized)
+	case frame.TooLarge:
+		m.Failed(wire.TooLarge)
+	case frame.NoHeartbeat:
+		m.Failed(wire.Timeout)
+	case frame.Flood, frame.TooSlow:
+		m.Failed(wire.RateLimited)
+	case frame.Protocol, frame.NotUTF8, frame.NoBinary, frame.Abuse:
+		m.Failed(wire.Invalid)
+	}
+}
+
+// Dropped counts a message of the bus that is no event.
+func (m *Meter) Dropped(d Drop) { m.dropped.WithLabelValues(string(d)).Inc() }
+
+// Asked counts a question and its answer.
+func (m *Meter) Asked(who Asked, r Result) { m.asks.WithLabelValues(string(who), string(r)).Inc() }
+
+// Repaired counts entries of the log.
+func (m *Meter) Repaired(r Repair, entries uint64) {
+	m.repairs.WithLabelValues(string(r)).Add(float64(entries))
+}

@@ -1,0 +1,205 @@
+package relay
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/hubmesh/hubmesh/gateway/internal/frame"
+	"github.com/hubmesh/hubmesh/gateway/internal/meter"
+	"github.com/hubmesh/hubmesh/gateway/internal/room"
+	"github.com/hubmesh/hubmesh/shared/follow"
+	"github.com/hubmesh/hubmesh/shared/natsconn"
+	"github.com/hubmesh/hubmesh/shared/obs"
+	"github.com/hubmesh/hubmesh/shared/subject"
+	"github.com/hubmesh/hubmesh/shared/wire"
+)
+
+// Config says how a relay behaves. The zero Config is ready.
+type Config struct {
+	Gateway string        // this gateway's id
+	Settle  time.Duration // how long a page of old events waits for clients to take the one before; 0 means 1s
+	Store   time.Duration // how long a durable event is tried to be stored, then unavailable; 0 means 10s
+	Attempt time.Duration // bound of one such try; 0 means 2s
+	Follow  follow.Config // times and sizes; Stream and Heard are set by Listen
+}
+
+func (c Config) withDefaults() Config {
+	for _, d := range []struct {
+		p   *time.Duration
+		def time.Duration
+	}{{&c.Settle, time.Second}, {&c.Store, 10 * time.Second}, {&c.Attempt, 2 * time.Second}} {
+		if *d.p == 0 {
+			*d.p = d.def
+		}
+	}
+	return c
+}
+
+// Relay carries events both ways. Safe for concurrent use.
+type Relay struct {
+	cfg    Config
+	nc     *nats.Conn
+	asker  *natsconn.Asker
+	tree   subject.Tree
+	rooms  *room.Rooms
+	meter  *meter.Meter
+	log    *slog.Logger
+	critic *critic
+
+	follower *follow.Follower
+	subs     []*nats.Subscription
+}
+
+// Listen hears the log, signals, and what is said to single connections of
+// this gateway. Events are handed on while Serve runs.
+func Listen(ctx context.Context, cfg Config, nc *nats.Conn, asker *natsconn.Asker, tree subject.Tree, rooms *room.Rooms, m *meter.Meter, log *slog.Logger) (*Relay, error) {
+	r := &Relay{
+		cfg: cfg.withDefaults(), nc: nc, asker: asker, tree: tree, rooms: rooms, meter: m, log: log,
+		critic: newCritic(m, log),
+	}
+	for subj, hear := range map[string]nats.MsgHandler{
+		tree.LiveAll():            r.signal,
+		tree.ConnAll(cfg.Gateway): r.toOne,
+	} {
+		sub, err := nc.Subscribe(subj, hear)
+		if err != nil {
+			return nil, fmt.Errorf("relay: subscribe %s: %w", subj, err)
+		}
+		r.subs = append(r.subs, sub)
+	}
+	if err := nc.FlushWithContext(ctx); err != nil {
+		return nil, fmt.Errorf("relay: subscribe: %w", err)
+	}
+	what := r.cfg.Follow
+	what.Stream, what.Heard = tree.Stream(subject.Events), tree.StoredAll()
+	f, err := follow.Listen(ctx, nc, what, heard{r}, log)
+	if err != nil {
+		return nil, err
+	}
+	r.follower = f
+	epoch, w := f.Position()
+	rooms.Move(frame.Position{Epoch: epoch, Offset: w})
+	return r, nil
+}
+
+// Serve hands events on until ctx ends.
+func (r *Relay) Serve(ctx context.Context) error {
+	err := r.follower.Serve(ctx)
+	for _, s := range r.subs {
+		if e := s.Unsubscribe(); e != nil && r.nc.IsConnected() {
+			r.log.Warn("relay: unsubscribe", obs.Subject, s.Subject, obs.Err, e)
+		}
+	}
+	return err
+}
+
+// heard takes the log for a Relay.
+type heard struct{ r *Relay }
+
+// Entry tells a durable event to its room.
+func (h heard) Entry(e follow.Entry) {
+	r := h.r
+	key, ok := r.tree.RoomKey(e.Subject)
+	if !ok {
+		key = ""
+	}
+	r.rooms.TellAt(e.Seq, key, func() (frame.Event, string, bool) {
+		ev, except, why := readEvent(e.Header, e.Data)
+		if why != "" {
+			r.critic.drop(why, e.Subject)
+			return ev, "", false
+		}
+		room, _ := subject.ParseKey(key) // someone is in it, so it is one
+		ev.Room, ev.Offset, ev.TimeMs = room.String(), e.Seq, e.Time.UnixMilli()
+		return ev, except, true
+	})
+}
+
+// Gone ends the connections that may have missed what cannot be read any more.
+func (h heard) Gone(from, to uint64) {
+	r := h.r
+	r.meter.Repaired(meter.Gone, to-from+1)
+	lost := r.lost(from)
+	r.log.Warn("relay: events are gone before they were heard", "from", from, "to", to, "rooms", len(lost))
+	r.rooms.Dismiss(lost, farewell("events were lost on the way: come back and reload"), frame.Restart)
+	r.rooms.Advance(to)
+}
+
+// Reset ends all connections: what they have heard and what follows do not
+// join.
+func (h heard) Reset(epoch string, last uint64, why follow.Why) {
+	r := h.r
+	r.meter.Repaired(meter.Reset, 1)
+	r.log.Warn("relay: the log begins anew", "why", string(why), "epoch", epoch, "last", last)
+	r.rooms.Dismiss(r.rooms.Keys(), farewell("the log of events begins anew: come back and reload"), frame.Restart)
+	r.rooms.Move(frame.Position{Epoch: epoch, Offset: last})
+}
+
+// Page lets clients take what was read back before more is read.
+func (h heard) Page(ctx context.Context) { h.r.rooms.Settle(ctx, h.r.cfg.Settle) }
+
+// comeBack is over how long clients that are all dismissed at once are asked
+// to spread their return.
+const comeBack = 5 * time.Second
+
+// farewell makes server:shutdown for the n-th of of clients.
+func farewell(message string) func(n, of int) frame.Event {
+	return func(n, of int) frame.Event { return Shutdown(message, comeBack*time.Duration(n)/time.Duration(of)) }
+}
+
+// Shutdown is the event that announces the end of a connection, after which
+// the client is asked to wait before it comes back.
+func Shutdown(message string, reconnectAfter time.Duration) frame.Event {
+	data, err := json.Marshal(struct {
+		Message          string `json:"message"`
+		ReconnectAfterMs int64  `json:"reconnectAfterMs"`
+	}{message, reconnectAfter.Milliseconds()})
+	if err != nil {
+		panic("relay: spell server:shutdown: " + err.Error()) // a text and a number
+	}
+	return frame.Event{Name: "server:shutdown", Data: data}
+}
+
+// signal tells a signal to its room.
+func (r *Relay) signal(m *nats.Msg) {
+	key, ok := r.tree.RoomKey(m.Subject)
+	if !ok {
+		return
+	}
+	r.rooms.Tell(key, func() (frame.Event, string, bool) {
+		e, except, why := readEvent(m.Header, m.Data)
+		if why != "" {
+			r.critic.drop(why, m.Subject)
+			return e, "", false
+		}
+		room, _ := subject.ParseKey(key)
+		e.Room = room.String()
+		return e, except, true
+	})
+}
+
+// toOne tells an event to one connection, and answers whether it is there.
+func (r *Relay) toOne(m *nats.Msg) {
+	e, _, why := readEvent(m.Header, m.Data)
+	var answer *nats.Msg
+	switch {
+	case why != "":
+		r.critic.drop(why, m.Subject)
+		answer = &nats.Msg{Header: nats.Header{wire.HeaderError: {string(wire.Invalid)}}, Data: []byte("not an event: " + string(why))}
+	case !r.rooms.TellOne(lastToken(m.Subject), e):
+		answer = &nats.Msg{Header: nats.Header{wire.HeaderError: {"gone"}}}
+	default:
+		answer = &nats.Msg{Data: []byte("{}")}
+	}
+	if m.Reply == "" {
+		return
+	}
+	if err := m.RespondMsg(answer); err != nil {
+		r.log.Warn("relay: answer lost", obs.Subject, m.Subject, obs.Err, err)
+	}
+}

@@ -1,0 +1,264 @@
+package room
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hubmesh/hubmesh/gateway/internal/door"
+	"github.com/hubmesh/hubmesh/gateway/internal/frame"
+)
+
+// Member is one connection as rooms see it. Its fields are set before it is
+// added and not changed after.
+type Member struct {
+	ID      string
+	Profile door.Profile
+	Outbox  *Outbox
+
+	in map[string]struct{} // room keys; guarded by Rooms.mu
+}
+
+// Rooms is all members of one gateway and the rooms they are in. Safe for
+// concurrent use.
+type Rooms struct {
+	frame Frame
+
+	mu      sync.Mutex // guards all below; held while a line is put into outboxes, never over a write
+	rooms   map[string]map[*Member]struct{}
+	members map[string]*Member // by connection id
+	at      frame.Position     // all members of a room have been offered its events up to here
+}
+
+// New returns no rooms. frame puts what a door spells into the transport's
+// framing.
+func New(framing Frame) *Rooms {
+	return &Rooms{frame: framing, rooms: map[string]map[*Member]struct{}{}, members: map[string]*Member{}}
+}
+
+// Add makes a connection known by its id, in no room yet.
+func (r *Rooms) Add(m *Member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m.in = map[string]struct{}{}
+	r.members[m.ID] = m
+}
+
+// Remove takes a connection out of everything.
+func (r *Rooms) Remove(m *Member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key := range m.in {
+		r.leave(m, key)
+	}
+	delete(r.members, m.ID)
+}
+
+// Len is how many connections there are.
+func (r *Rooms) Len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.members)
+}
+
+// Enter puts m into rooms and tells it what say makes of the position: from
+// that line on it hears their events, all after the position and none up to
+// it. It may be in some or all of them already. say runs under the lock, since
+// the position is true only there: it must spell and do nothing else; it may
+// return nil.
+func (r *Rooms) Enter(m *Member, keys []string, say func(frame.Position) []*Line) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.members[m.ID] != m {
+		return // it has ended meanwhile
+	}
+	for _, key := range keys {
+		if r.rooms[key] == nil {
+			r.rooms[key] = map[*Member]struct{}{}
+		}
+		r.rooms[key][m] = struct{}{}
+		m.in[key] = struct{}{}
+	}
+	for _, l := range say(r.at) {
+		m.Outbox.Offer(l)
+	}
+}
+
+// Leave takes m out of rooms; from its return on it is offered nothing of
+// theirs.
+func (r *Rooms) Leave(m *Member, keys []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, key := range keys {
+		r.leave(m, key)
+	}
+}
+
+func (r *Rooms) leave(m *Member, key string) {
+	delete(m.in, key)
+	delete(r.rooms[key], m)
+	if len(r.rooms[key]) == 0 {
+		delete(r.rooms, key)
+	}
+}
+
+// Keys is every room that someone is in.
+func (r *Rooms) Keys() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	keys := make([]string, 0, len(r.rooms))
+	for key := range r.rooms {
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// Read reads an event that is about to be told, only when someone is there to
+// hear it: the event, the connection that must not hear it, and whether it is
+// an event at all. It runs under the lock: it must parse and do nothing else.
+type Read func() (e frame.Event, except string, ok bool)
+
+// Tell offers an event to all in the room, and returns how many took it.
+func (r *Rooms) Tell(key string, read Read) (told int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tell(key, read)
+}
+
+// TellAt is Tell for an event of the log: the position moves to offset with
+// it, also when nobody is in the room.
+func (r *Rooms) TellAt(offset uint64, key string, read Read) (told int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at.Offset = offset
+	return r.tell(key, read)
+}
+
+// spelling is an event as one profile spells it.
+type spelling struct {
+	profile door.Profile
+	line    *Line
+}
+
+func (r *Rooms) tell(key string, read Read) (told int) {
+	if len(r.rooms[key]) == 0 {
+		return 0
+	}
+	e, except, ok := read()
+	if !ok {
+		return 0
+	}
+	var few [4]spelling // profiles in one room: seldom more than one or two
+	spelt := few[:0]
+	for m := range r.rooms[key] {
+		if m.ID == except {
+			continue
+		}
+		var l *Line
+		for _, s := range spelt {
+			if s.profile == m.Profile {
+				l = s.line
+			}
+		}
+		if l == nil {
+			l = &Line{Wire: r.frame(m.Profile.Spell(e)), Signal: e.Offset == 0}
+			spelt = append(spelt, spelling{m.Profile, l})
+		}
+		if m.Outbox.Offer(l) {
+			told++
+		}
+	}
+	return told
+}
+
+// TellOne offers an event to one connection, and reports false when there is
+// none of that id or it takes nothing more. Unlike a signal it is not thrown
+// out.
+func (r *Rooms) TellOne(id string, e frame.Event) (queued bool) {
+	r.mu.Lock()
+	m := r.members[id]
+	r.mu.Unlock()
+	return m != nil && m.Outbox.Offer(&Line{Wire: r.frame(m.Profile.Spell(e))})
+}
+
+// Advance moves the position past what nobody will hear any more.
+func (r *Rooms) Advance(offset uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at.Offset = offset
+}
+
+// Move sets the position to a place in another log.
+func (r *Rooms) Move(at frame.Position) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at = at
+}
+
+// Members calls f for the members of a room, or of all rooms for an empty key.
+func (r *Rooms) Members(key string, f func(*Member)) {
+	for _, m := range r.list(key) {
+		f(m)
+	}
+}
+
+func (r *Rooms) list(key string) (all []*Member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if key == "" {
+		for _, m := range r.members {
+			all = append(all, m)
+		}
+		return all
+	}
+	for m := range r.rooms[key] {
+		all = append(all, m)
+	}
+	return all
+}
+
+// Dismiss ends the connections of all members of rooms: from its return on
+// they are offered nothing more. Each hears what waits for it and then last's
+// event, made for the n-th of so many.
+func (r *Rooms) Dismiss(keys []string, last func(n, of int) frame.Event, end frame.End) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := map[*Member]struct{}{}
+	for _, key := range keys {
+		for m := range r.rooms[key] {
+			out[m] = struct{}{}
+		}
+	}
+	n := 0
+	for m := range out {
+		m.Outbox.Offer(&Line{Wire: r.frame(m.Profile.Spell(last(n, len(out))))})
+		m.Outbox.Finish(end)
+		n++
+	}
+}
+
+// Settle waits until no member has more than half waiting of what may wait for
+// it, for wait at most, so that a flood of old events, read at the pace of the
+// log, does not make healthy clients look slow.
+func (r *Rooms) Settle(ctx context.Context, wait time.Duration) {
+	var full []<-chan struct{}
+	r.Members("", func(m *Member) {
+		if c := m.Outbox.Relieved(); c != nil {
+			full = append(full, c)
+		}
+	})
+	if len(full) == 0 {
+		return
+	}
+	late := time.NewTimer(wait)
+	defer late.Stop()
+	for _, c := range full {
+		select {
+		case <-c:
+		case <-late.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
