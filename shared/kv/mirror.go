@@ -7,7 +7,6 @@ import (
 	"maps"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 
@@ -65,10 +64,10 @@ type Mirror[V any] struct {
 	log      *slog.Logger
 	follower *follow.Follower
 
-	behind atomic.Bool // reset, and not read to its end since
-
-	mu     sync.RWMutex // guards values; never held over a call of Changed
+	mu     sync.RWMutex // guards what is below; never held over a call of Changed
 	values map[string]V
+	anew   bool   // a reading anew has begun, and its end was not seen yet
+	at     uint64 // the last sequence that was handed over; 0 when a reading anew begins
 }
 
 // Listen returns when the mirror holds all that the bucket held when Listen
@@ -102,10 +101,15 @@ func (m *Mirror[V]) Serve(ctx context.Context) error { return m.follower.Serve(c
 // moment after the bucket was made anew, or after so long a cut from NATS that
 // the bucket is read anew.
 func (m *Mirror[V]) Whole() bool {
-	if m.behind.Load() && m.follower.Stats().Lag == 0 {
-		m.behind.Store(false)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.anew {
+		// The follower's position goes back just after it told of the Reset:
+		// until then it is ahead of at, and the lag is the one before.
+		_, w := m.follower.Position()
+		m.anew = w > m.at || m.follower.Stats().Lag > 0
 	}
-	return !m.behind.Load()
+	return !m.anew
 }
 
 // Value returns what stands under a key.
@@ -130,6 +134,7 @@ func (m *Mirror[V]) Stats() follow.Stats { return m.follower.Stats() }
 type handler[V any] struct{ m *Mirror[V] }
 
 func (h handler[V]) Entry(e follow.Entry) {
+	h.m.reached(e.Seq)
 	key, ok := strings.CutPrefix(e.Subject, h.m.prefix)
 	if !ok {
 		h.m.log.Warn("kv: not a key of the bucket", obs.Subject, e.Subject)
@@ -151,19 +156,27 @@ func (h handler[V]) Entry(e follow.Entry) {
 	}
 }
 
-// Gone has nothing to tell: what can no longer be read of a bucket was written
+// Gone changes no value: what can no longer be read of a bucket was written
 // over by what can.
-func (h handler[V]) Gone(uint64, uint64) {}
+func (h handler[V]) Gone(_, to uint64) { h.m.reached(to) }
 
 func (h handler[V]) Reset(_ string, _ uint64, why follow.Why) {
 	h.m.log.Warn("kv: bucket is read anew", "why", string(why))
-	h.m.behind.Store(true)
+	h.m.mu.Lock()
+	h.m.anew, h.m.at = true, 0
+	h.m.mu.Unlock()
 	for key := range h.m.All() {
 		h.m.drop(key, Reset)
 	}
 }
 
 func (h handler[V]) Page(context.Context) {}
+
+func (m *Mirror[V]) reached(seq uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.at = seq
+}
 
 func (m *Mirror[V]) put(key string, v V) {
 	m.mu.Lock()
