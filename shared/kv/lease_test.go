@@ -22,6 +22,9 @@ import (
 // of it.
 func bucket(t *testing.T, nc *nats.Conn) chan *nats.Msg { t.Helper(); return replicated(t, nc, 1) }
 
+// noPeers is "no suitable peers for placement".
+const noPeers jetstream.ErrorCode = 10005
+
 func replicated(t *testing.T, nc *nats.Conn, replicas int) chan *nats.Msg {
 	t.Helper()
 	js, err := jetstream.New(nc)
@@ -29,10 +32,18 @@ func replicated(t *testing.T, nc *nats.Conn, replicas int) chan *nats.Msg {
 		t.Fatal(err)
 	}
 	var tree subject.Tree
-	_, err = js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{
+	cfg := jetstream.KeyValueConfig{
 		Bucket: tree.Bucket(subject.Gateways), LimitMarkerTTL: time.Minute, Replicas: replicas, Storage: jetstream.MemoryStorage,
 		RePublish: &jetstream.RePublish{Source: tree.Key(subject.Gateways, ">"), Destination: tree.Heard(subject.Gateways, ">")},
-	})
+	}
+	// A cluster that has just begun may not know yet where to place replicas,
+	// and tells nobody when it does.
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	var api *jetstream.APIError
+	for _, err = js.CreateKeyValue(t.Context(), cfg); errors.As(err, &api) && api.ErrorCode == noPeers; <-tick.C {
+		_, err = js.CreateKeyValue(t.Context(), cfg)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
