@@ -63,7 +63,7 @@ func Unescape(token string) (text string, ok bool) {
 		if hi < 0 || lo < 0 {
 			return "", false
 		}
-		c = byte(hi<<4 | lo)
+		c = byte(hi<<4 | lo) //nolint:gosec // both are 0 to 15
 		if plain(c) {
 			return "", false
 		}
