@@ -33,10 +33,14 @@ func (c *Client) one(do session.Do) {
 		c.askJoin(d)
 	case session.Greet:
 		c.greet(d)
+	case session.Look:
+		c.look(d)
 	case session.Enter:
 		c.enter(d)
 	case session.Leave:
-		c.house.rooms.Leave(c.member, keys(d.Rooms))
+		c.leave(keys(d.Rooms))
+	case session.History:
+		c.history(d)
 	case session.Store:
 		c.store(d)
 	case session.Signal:
@@ -110,20 +114,35 @@ func (c *Client) greet(d session.Greet) {
 		}
 		return lines
 	})
+	c.replay(d.Replays)
 }
 
 func (c *Client) enter(d session.Enter) {
+	c.leave(replayed(d.Replays)) // from those that it is in already it hears nothing until it is there again
 	c.house.rooms.Enter(c.member, keys(d.Rooms), func(at frame.Position) []*room.Line {
 		for i := range d.Reply.Rooms {
 			d.Reply.Rooms[i].Offset, d.Reply.Rooms[i].Epoch = at.Offset, at.Epoch
 		}
 		return c.spell(frame.Ack{Ref: d.Ref, Body: d.Reply})
 	})
+	c.replay(d.Replays)
 }
 
+func (c *Client) leave(keys []string) {
+	for _, key := range keys {
+		delete(c.replays, key)
+	}
+	c.house.rooms.Leave(c.member, keys)
+}
+
+// beat tells the time and the position. While rooms are being replayed, it is
+// no further than the replay that is furthest behind.
 func (c *Client) beat(d session.Beat) {
 	now := c.house.cfg.Now().UnixMilli()
 	c.house.rooms.Enter(c.member, nil, func(at frame.Position) []*room.Line {
+		for _, r := range c.replays {
+			at.Offset = min(at.Offset, r.after.Offset)
+		}
 		return c.spell(frame.Ack{Ref: d.Ref, Body: frame.Beat{Time: now, Position: at}})
 	})
 }

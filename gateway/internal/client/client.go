@@ -5,8 +5,8 @@
 // to hear goes into its outbox, which socket writes. Everything that happens
 // to one connection happens one after the other (turns.go).
 //
-// Read client.go, then carry.go (what a session's decisions become), limits.go
-// (what may pass) and pools.go (users' tokens).
+// Read client.go, then carry.go (what a session's decisions become), replay.go
+// (how a room is entered by way of its past), limits.go (what may pass) and pools.go (users' tokens).
 package client
 
 import (
@@ -97,6 +97,7 @@ type Client struct {
 	member *room.Member
 	pool   *pool // nil until the user is known
 
+	replays  map[string]*replay // by room key; rooms that are entered by way of their past
 	messages quota.Bucket
 	signals  quota.Bucket
 	parked   []frame.In // waits for tokens of the user
@@ -181,7 +182,7 @@ func (c *Client) Bye(e frame.End) (last []byte, code int, reason string) {
 func (c *Client) Closed() {
 	c.do(func() {
 		c.sess.End(frame.GoingAway)
-		c.parked = nil
+		c.parked, c.replays = nil, nil
 	})
 	c.house.rooms.Remove(c.member)
 	if c.pool != nil {

@@ -59,6 +59,14 @@ type Refresh struct {
 	Token string
 }
 
+// History asks for a page of a room's past.
+type History struct {
+	Ref    Ref
+	Room   string
+	Before uint64 // offset; 0: from the newest on
+	Limit  int    // events at most
+}
+
 // Heartbeat asks for the time and the position.
 type Heartbeat struct{ Ref Ref }
 
@@ -86,6 +94,7 @@ func (Unsubscribe) in() {}
 func (Publish) in()     {}
 func (Call) in()        {}
 func (Refresh) in()     {}
+func (History) in()     {}
 func (Heartbeat) in()   {}
 func (Wrong) in()       {}
 func (Malformed) in()   {}
@@ -105,6 +114,8 @@ func RefOf(ask In) Ref {
 	case Call:
 		return a.Ref
 	case Refresh:
+		return a.Ref
+	case History:
 		return a.Ref
 	case Heartbeat:
 		return a.Ref

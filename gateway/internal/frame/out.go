@@ -92,6 +92,13 @@ type Beat struct {
 	Position Position `json:"position"`
 }
 
+// Past is a page of a room's past, oldest first.
+type Past struct {
+	Events []Event `json:"events"`
+	Epoch  string  `json:"epoch"`
+	More   bool    `json:"more"` // there are older ones
+}
+
 // Reply is a backend's own answer.
 type Reply struct{ Data json.RawMessage }
 
@@ -103,6 +110,7 @@ func (Subscribed) body() {}
 func (Stored) body()     {}
 func (Expiry) body()     {}
 func (Beat) body()       {}
+func (Past) body()       {}
 func (Reply) body()      {}
 
 // Problem is why an answer is none. The zero Problem is no problem.

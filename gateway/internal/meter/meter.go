@@ -44,9 +44,10 @@ type Repair string
 
 // The repairs.
 const (
-	Filled Repair = "filled" // read back
-	Gone   Repair = "gone"   // it could not be read back
-	Reset  Repair = "reset"  // another log, or too far behind to be read
+	Filled   Repair = "filled"   // read back
+	Gone     Repair = "gone"     // it could not be read back
+	Reset    Repair = "reset"    // another log, or too far behind to be read
+	Replayed Repair = "replayed" // read for who came back
 )
 
 // Asked is whom a question went to.
@@ -111,7 +112,7 @@ func (m *Meter) begin() {
 	for _, d := range []Drop{NotJSON, NotRoom, BadName, BadType} {
 		m.dropped.WithLabelValues(string(d))
 	}
-	for _, r := range []Repair{Filled, Gone, Reset} {
+	for _, r := range []Repair{Filled, Gone, Reset, Replayed} {
 		m.repairs.WithLabelValues(string(r))
 	}
 	for _, a := range []Asked{Authz, Presence, Ratelimit, Backend, Log} {

@@ -13,6 +13,7 @@ import (
 	"github.com/hubmesh/hubmesh/gateway/internal/meter"
 	"github.com/hubmesh/hubmesh/gateway/internal/room"
 	"github.com/hubmesh/hubmesh/shared/follow"
+	"github.com/hubmesh/hubmesh/shared/life"
 	"github.com/hubmesh/hubmesh/shared/natsconn"
 	"github.com/hubmesh/hubmesh/shared/obs"
 	"github.com/hubmesh/hubmesh/shared/subject"
@@ -52,7 +53,9 @@ type Relay struct {
 	critic *critic
 
 	follower *follow.Follower
+	reader   *follow.Reader
 	subs     []*nats.Subscription
+	pages    pages
 }
 
 // Listen hears the log, signals, and what is said to single connections of
@@ -60,7 +63,7 @@ type Relay struct {
 func Listen(ctx context.Context, cfg Config, nc *nats.Conn, asker *natsconn.Asker, tree subject.Tree, rooms *room.Rooms, m *meter.Meter, log *slog.Logger) (*Relay, error) {
 	r := &Relay{
 		cfg: cfg.withDefaults(), nc: nc, asker: asker, tree: tree, rooms: rooms, meter: m, log: log,
-		critic: newCritic(m, log),
+		critic: newCritic(m, log), pages: newPages(),
 	}
 	for subj, hear := range map[string]nats.MsgHandler{
 		tree.LiveAll():            r.signal,
@@ -81,7 +84,7 @@ func Listen(ctx context.Context, cfg Config, nc *nats.Conn, asker *natsconn.Aske
 	if err != nil {
 		return nil, err
 	}
-	r.follower = f
+	r.follower, r.reader = f, follow.NewReader(nc, what)
 	epoch, w := f.Position()
 	rooms.Move(frame.Position{Epoch: epoch, Offset: w})
 	return r, nil
@@ -89,7 +92,7 @@ func Listen(ctx context.Context, cfg Config, nc *nats.Conn, asker *natsconn.Aske
 
 // Serve hands events on until ctx ends.
 func (r *Relay) Serve(ctx context.Context) error {
-	err := r.follower.Serve(ctx)
+	err := life.Run(ctx, r.follower, &r.pages)
 	for _, s := range r.subs {
 		if e := s.Unsubscribe(); e != nil && r.nc.IsConnected() {
 			r.log.Warn("relay: unsubscribe", obs.Subject, s.Subject, obs.Err, e)
@@ -102,23 +105,30 @@ func (r *Relay) Serve(ctx context.Context) error {
 type heard struct{ r *Relay }
 
 // Entry tells a durable event to its room.
-func (h heard) Entry(e follow.Entry) {
-	r := h.r
-	key, ok := r.tree.RoomKey(e.Subject)
-	if !ok {
-		key = ""
-	}
-	r.rooms.TellAt(e.Seq, key, func() (frame.Event, string, bool) {
+func (h heard) Entry(e follow.Entry) { h.r.rooms.Log(h.r.entry(e)) }
+
+// entry is an entry of the log as rooms keep it. What is dropped is complained
+// of when the first is there to hear it.
+func (r *Relay) entry(e follow.Entry) *room.Entry {
+	key, _ := r.tree.RoomKey(e.Subject)
+	return room.NewEntry(e.Seq, key, len(e.Data)+perEntry, func() (frame.Event, string, bool) {
 		ev, except, why := readEvent(e.Header, e.Data)
+		of, ok := subject.ParseKey(key)
+		if !ok {
+			why = meter.NotRoom
+		}
 		if why != "" {
 			r.critic.drop(why, e.Subject)
 			return ev, "", false
 		}
-		room, _ := subject.ParseKey(key) // someone is in it, so it is one
-		ev.Room, ev.Offset, ev.TimeMs = room.String(), e.Seq, e.Time.UnixMilli()
+		ev.Room, ev.Offset, ev.TimeMs = of.String(), e.Seq, e.Time.UnixMilli()
 		return ev, except, true
 	})
 }
+
+// perEntry is about what an entry holds beside its payload, in bytes: headers,
+// subject, and what leads to them.
+const perEntry = 512
 
 // Gone ends the connections that may have missed what cannot be read any more.
 func (h heard) Gone(from, to uint64) {

@@ -20,17 +20,31 @@ type Outbox struct {
 
 	mu      sync.Mutex // guards all below; nothing is called while it is held
 	lines   []*Line
-	bytes   int // of lines and taken
-	taken   int // lines that the writer took and has not written yet
-	thrown  int // signals not delivered, since Thrown was last asked
+	live    tally    // of lines, those that count, and of those taken and not yet written
+	taken   tally    // of live
+	past    int      // replayed lines in lines
+	thrown  int      // signals not delivered, since Thrown was last asked
+	waiters []relief // in no order
 	ended   bool
 	end     frame.End
-	relief  []relief
-	settled int // bytes that taken lines hold
 }
 
-// relief waits for an outbox to be no more than half full.
-type relief chan struct{}
+// tally is a number of lines and the bytes they hold.
+type tally struct{ lines, bytes int }
+
+func (t *tally) add(l *Line)    { t.lines++; t.bytes += len(l.Wire) }
+func (t *tally) remove(l *Line) { t.lines--; t.bytes -= len(l.Wire) }
+
+// over reports whether l on top would be more than may wait.
+func (t tally) over(l *Line) bool {
+	return t.lines > 0 && (t.lines >= MaxWaitingLines || t.bytes+len(l.Wire) > MaxWaitingBytes)
+}
+
+// relief is somebody who goes on when less waits.
+type relief struct {
+	call func()
+	past bool // it waits for replayed lines to be taken, too
+}
 
 // NewOutbox returns an empty one.
 func NewOutbox() *Outbox { return &Outbox{wake: make(chan struct{}, 1)} }
@@ -38,67 +52,73 @@ func NewOutbox() *Outbox { return &Outbox{wake: make(chan struct{}, 1)} }
 // Offer queues a line, and reports whether it will be written unless the
 // connection ends. A signal is refused when the outbox is full; for anything
 // else waiting signals make room, and if that is not enough the outbox ends
-// with frame.TooSlow and refuses everything from then on.
+// with frame.TooSlow and refuses everything from then on. Replayed lines do
+// not count: whoever replays asks Relieved before the next.
 func (o *Outbox) Offer(l *Line) (ok bool) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	switch {
-	case o.ended:
+	if o.ended {
+		o.mu.Unlock()
 		return false
-	case o.fits(l):
-	case l.Signal:
-		o.thrown++
-		return false
-	default:
+	}
+	if !l.Replayed && o.live.over(l) {
+		if l.Signal {
+			o.thrown++
+			o.mu.Unlock()
+			return false
+		}
 		o.throwSignals(l)
-		if !o.fits(l) {
+		if o.live.over(l) {
+			o.lines, o.past = nil, 0 // it recovers them when it is back
 			o.finish(frame.TooSlow)
-			o.lines = nil // it recovers them when it is back
 			return false
 		}
 	}
 	o.lines = append(o.lines, l)
-	o.bytes += len(l.Wire)
+	if l.Replayed {
+		o.past++
+	} else {
+		o.live.add(l)
+	}
 	o.rouse()
+	o.mu.Unlock()
 	return true
-}
-
-func (o *Outbox) fits(l *Line) bool {
-	waiting := len(o.lines) + o.taken
-	return waiting == 0 || waiting < MaxWaitingLines && o.bytes+len(l.Wire) <= MaxWaitingBytes
 }
 
 // throwSignals throws out waiting signals, oldest first, until l fits.
 func (o *Outbox) throwSignals(l *Line) {
 	kept := o.lines[:0]
-	lines, bytes := len(o.lines)+o.taken, o.bytes
 	for _, w := range o.lines {
-		if w.Signal && (lines >= MaxWaitingLines || bytes+len(l.Wire) > MaxWaitingBytes) {
-			lines--
-			bytes -= len(w.Wire)
+		if w.Signal && o.live.over(l) {
+			o.live.remove(w)
 			o.thrown++
 			continue
 		}
 		kept = append(kept, w)
 	}
 	clear(o.lines[len(kept):])
-	o.lines, o.bytes = kept, bytes
+	o.lines = kept
 }
 
 // Finish ends the outbox: what waits is still written, then the connection is
 // closed for the reason given. The first end holds.
 func (o *Outbox) Finish(e frame.End) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.ended {
-		o.finish(e)
+	if o.ended {
+		o.mu.Unlock()
+		return
 	}
+	o.finish(e)
 }
 
+// finish ends it, and lets go of the lock to call those who wait.
 func (o *Outbox) finish(e frame.End) {
 	o.ended, o.end = true, e
-	o.relieve()
 	o.rouse()
+	relieved := o.relieved()
+	o.mu.Unlock()
+	for _, r := range relieved {
+		r.call()
+	}
 }
 
 func (o *Outbox) rouse() {
@@ -117,52 +137,80 @@ func (o *Outbox) Wake() <-chan struct{} { return o.wake }
 // Only the one writer may call it.
 func (o *Outbox) Take(buf [][]byte, most int) (lines [][]byte, end frame.End, over bool) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.bytes -= o.settled
-	o.taken, o.settled = 0, 0
-	for i, l := range o.lines {
-		if i > 0 && o.settled+len(l.Wire) > most {
+	o.live.lines -= o.taken.lines
+	o.live.bytes -= o.taken.bytes
+	o.taken = tally{}
+	n, bytes := 0, 0
+	for _, l := range o.lines {
+		if n > 0 && bytes+len(l.Wire) > most {
 			break
 		}
 		buf = append(buf, l.Wire)
-		o.taken++
-		o.settled += len(l.Wire)
+		n++
+		bytes += len(l.Wire)
+		if l.Replayed {
+			o.past--
+		} else {
+			o.taken.add(l)
+		}
 	}
-	rest := copy(o.lines, o.lines[o.taken:])
+	rest := copy(o.lines, o.lines[n:])
 	clear(o.lines[rest:])
 	o.lines = o.lines[:rest]
 	if rest == 0 && cap(o.lines) > 64 {
 		o.lines = nil // a burst is no reason to keep its array
 	}
-	if !o.full() {
-		o.relieve()
+	end, over = o.end, o.ended && n == 0
+	relieved := o.relieved()
+	o.mu.Unlock()
+	for _, r := range relieved {
+		r.call()
 	}
-	return buf, o.end, o.ended && o.taken == 0
+	return buf, end, over
 }
 
 // full is half of the bounds: the point from which others that can wait do.
 func (o *Outbox) full() bool {
-	return len(o.lines)+o.taken > MaxWaitingLines/2 || o.bytes > MaxWaitingBytes/2
+	return o.live.lines > MaxWaitingLines/2 || o.live.bytes > MaxWaitingBytes/2
 }
 
-func (o *Outbox) relieve() {
-	for _, r := range o.relief {
-		close(r)
-	}
-	o.relief = nil
-}
+func (r relief) due(o *Outbox) bool { return o.ended || !o.full() && (!r.past || o.past == 0) }
 
-// Relieved returns a channel that is closed when no more than half of what
-// may wait does, or the outbox has ended; nil if that is so now.
-func (o *Outbox) Relieved() <-chan struct{} {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.ended || !o.full() {
+// relieved takes out those who wait no more.
+func (o *Outbox) relieved() (due []relief) {
+	if len(o.waiters) == 0 {
 		return nil
 	}
-	r := make(relief)
-	o.relief = append(o.relief, r)
-	return r
+	still := o.waiters[:0]
+	for _, r := range o.waiters {
+		if r.due(o) {
+			due = append(due, r)
+		} else {
+			still = append(still, r)
+		}
+	}
+	o.waiters = still
+	if len(still) == 0 {
+		o.waiters = nil
+	}
+	return due
+}
+
+// WhenRelieved calls f once: when no more than half of what may wait does, or
+// the outbox has ended; with past, when no replayed line waits either. If that
+// is so now, f is called before WhenRelieved returns, else by the writer: it
+// must not block.
+func (o *Outbox) WhenRelieved(past bool, f func()) {
+	r := relief{call: f, past: past}
+	o.mu.Lock()
+	due := r.due(o)
+	if !due {
+		o.waiters = append(o.waiters, r)
+	}
+	o.mu.Unlock()
+	if due {
+		f()
+	}
 }
 
 // Thrown is how many signals were thrown out or refused since it was last

@@ -3,6 +3,7 @@ package room
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hubmesh/hubmesh/gateway/internal/door"
@@ -24,16 +25,17 @@ type Member struct {
 type Rooms struct {
 	frame Frame
 
-	mu      sync.Mutex // guards all below; held while a line is put into outboxes, never over a write
-	rooms   map[string]map[*Member]struct{}
-	members map[string]*Member // by connection id
-	at      frame.Position     // all members of a room have been offered its events up to here
+	mu      sync.Mutex                    // guards all below; held while a line is put into outboxes, never over a write
+	rooms   map[string]map[*Member]uint64 // a member hears what is after its number
+	members map[string]*Member            // by connection id
+	tail    *tail
+	at      frame.Position // all members of a room have been offered its events up to here
 }
 
 // New returns no rooms. frame puts what a door spells into the transport's
 // framing.
 func New(framing Frame) *Rooms {
-	return &Rooms{frame: framing, rooms: map[string]map[*Member]struct{}{}, members: map[string]*Member{}}
+	return &Rooms{frame: framing, rooms: map[string]map[*Member]uint64{}, members: map[string]*Member{}, tail: newTail(0)}
 }
 
 // Add makes a connection known by its id, in no room yet.
@@ -73,15 +75,19 @@ func (r *Rooms) Enter(m *Member, keys []string, say func(frame.Position) []*Line
 		return // it has ended meanwhile
 	}
 	for _, key := range keys {
-		if r.rooms[key] == nil {
-			r.rooms[key] = map[*Member]struct{}{}
-		}
-		r.rooms[key][m] = struct{}{}
-		m.in[key] = struct{}{}
+		r.enter(m, key, 0)
 	}
 	for _, l := range say(r.at) {
 		m.Outbox.Offer(l)
 	}
+}
+
+func (r *Rooms) enter(m *Member, key string, floor uint64) {
+	if r.rooms[key] == nil {
+		r.rooms[key] = map[*Member]uint64{}
+	}
+	r.rooms[key][m] = floor
+	m.in[key] = struct{}{}
 }
 
 // Leave takes m out of rooms; from its return on it is offered nothing of
@@ -113,58 +119,33 @@ func (r *Rooms) Keys() []string {
 	return keys
 }
 
-// Read reads an event that is about to be told, only when someone is there to
-// hear it: the event, the connection that must not hear it, and whether it is
-// an event at all. It runs under the lock: it must parse and do nothing else.
-type Read func() (e frame.Event, except string, ok bool)
-
-// Tell offers an event to all in the room, and returns how many took it.
+// Tell offers a signal to all in the room, and returns how many took it.
 func (r *Rooms) Tell(key string, read Read) (told int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.tell(key, read)
+	return r.tell(&Entry{Key: key, read: read})
 }
 
-// TellAt is Tell for an event of the log: the position moves to offset with
-// it, also when nobody is in the room.
-func (r *Rooms) TellAt(offset uint64, key string, read Read) (told int) {
+// Log takes the log's next entry: the position moves to it, it is kept for who
+// comes back, and all in its room are offered it. It returns how many took it.
+func (r *Rooms) Log(e *Entry) (told int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.at.Offset = offset
-	return r.tell(key, read)
+	r.at.Offset = e.Offset
+	r.tail.add(e)
+	return r.tell(e)
 }
 
-// spelling is an event as one profile spells it.
-type spelling struct {
-	profile door.Profile
-	line    *Line
-}
-
-func (r *Rooms) tell(key string, read Read) (told int) {
-	if len(r.rooms[key]) == 0 {
+func (r *Rooms) tell(e *Entry) (told int) {
+	members := r.rooms[e.Key]
+	if len(members) == 0 || !e.is() {
 		return 0
 	}
-	e, except, ok := read()
-	if !ok {
-		return 0
-	}
-	var few [4]spelling // profiles in one room: seldom more than one or two
-	spelt := few[:0]
-	for m := range r.rooms[key] {
-		if m.ID == except {
+	for m, floor := range members {
+		if m.ID == e.except || e.Offset != 0 && e.Offset <= floor {
 			continue
 		}
-		var l *Line
-		for _, s := range spelt {
-			if s.profile == m.Profile {
-				l = s.line
-			}
-		}
-		if l == nil {
-			l = &Line{Wire: r.frame(m.Profile.Spell(e)), Signal: e.Offset == 0}
-			spelt = append(spelt, spelling{m.Profile, l})
-		}
-		if m.Outbox.Offer(l) {
+		if m.Outbox.Offer(e.line(m.Profile, r.frame)) {
 			told++
 		}
 	}
@@ -186,6 +167,7 @@ func (r *Rooms) Advance(offset uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.at.Offset = offset
+	r.tail = newTail(offset)
 }
 
 // Move sets the position to a place in another log.
@@ -193,6 +175,7 @@ func (r *Rooms) Move(at frame.Position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.at = at
+	r.tail = newTail(at.Offset)
 }
 
 // Members calls f for the members of a room, or of all rooms for an empty key.
@@ -241,24 +224,25 @@ func (r *Rooms) Dismiss(keys []string, last func(n, of int) frame.Event, end fra
 // it, for wait at most, so that a flood of old events, read at the pace of the
 // log, does not make healthy clients look slow.
 func (r *Rooms) Settle(ctx context.Context, wait time.Duration) {
-	var full []<-chan struct{}
-	r.Members("", func(m *Member) {
-		if c := m.Outbox.Relieved(); c != nil {
-			full = append(full, c)
-		}
-	})
-	if len(full) == 0 {
+	members := r.list("")
+	if len(members) == 0 {
 		return
+	}
+	var left atomic.Int64
+	left.Store(int64(len(members)))
+	settled := make(chan struct{})
+	for _, m := range members {
+		m.Outbox.WhenRelieved(false, func() {
+			if left.Add(-1) == 0 {
+				close(settled)
+			}
+		})
 	}
 	late := time.NewTimer(wait)
 	defer late.Stop()
-	for _, c := range full {
-		select {
-		case <-c:
-		case <-late.C:
-			return
-		case <-ctx.Done():
-			return
-		}
+	select {
+	case <-settled:
+	case <-late.C:
+	case <-ctx.Done():
 	}
 }

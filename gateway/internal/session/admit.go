@@ -18,6 +18,13 @@ type admission struct {
 // renewal is the question about a newer token.
 type renewal struct{ ref frame.Ref }
 
+// greeting is what waits for what the connection's own rooms hold.
+type greeting struct {
+	greet Greet
+	keys  []string
+}
+
+func (*greeting) question() {}
 func (admission) question() {}
 func (renewal) question()   {}
 
@@ -75,29 +82,60 @@ func (s *Session) greet(now time.Time, a wire.ConnectAnswer, why admission) []Do
 	if !subject.ValidUser(a.User) {
 		return s.end(frame.Unauthorized, refuse(why.ref, wire.Unauthorized, "the user's name is empty, too long or not text"))
 	}
-	s.state = in
+	s.state = judging
 	s.adopt(a)
-	g := Greet{
+	g := &greeting{greet: Greet{
 		Hello: frame.Connected{
 			Connection: s.cfg.Connection, User: a.User, HeartbeatMs: s.cfg.Heartbeat.Milliseconds(),
 			ExpiresAt: a.ExpiresAt, Gateway: s.cfg.Gateway,
 		},
 		Rooms: userRooms(a.User, a.Rooms),
-	}
-	if why.since != nil {
-		g.Hello.Recovered = new(bool)
-	}
-	for _, r := range g.Rooms {
-		g.Hello.Rooms = append(g.Hello.Rooms, r.String())
-		s.rooms[r.Key()] = &place{given: true}
+	}}
+	var past []PastAsk
+	for _, r := range g.greet.Rooms {
+		g.greet.Hello.Rooms = append(g.greet.Hello.Rooms, r.String())
+		g.keys = append(g.keys, r.Key())
+		if why.since != nil {
+			past = append(past, PastAsk{Room: r, Since: why.since})
+		}
 	}
 	if why.ref.Wanted {
-		g.Then = append(g.Then, frame.Ack{Ref: why.ref, Body: frame.Expiry{ExpiresAt: a.ExpiresAt}})
+		g.greet.Then = append(g.greet.Then, frame.Ack{Ref: why.ref, Body: frame.Expiry{ExpiresAt: a.ExpiresAt}})
 	}
 	for _, w := range a.Welcome {
-		g.Then = append(g.Then, frame.Event{Name: w.Event, Data: w.Data})
+		g.greet.Then = append(g.greet.Then, frame.Event{Name: w.Event, Data: w.Data})
 	}
-	todo := []Do{g}
+	if len(past) == 0 {
+		return s.greeted(now, g, nil)
+	}
+	tag := s.next()
+	s.asked[tag] = g
+	return []Do{Look{Tag: tag, Rooms: past}}
+}
+
+// greeted lets the client in, once it is known what its own rooms hold of what
+// it missed. It recovers in all of them or in none: it has one position.
+func (s *Session) greeted(now time.Time, g *greeting, found []Found) []Do {
+	s.state = in
+	for _, key := range g.keys {
+		s.rooms[key] = &place{given: true}
+	}
+	if found != nil {
+		recovered, missed := true, 0
+		for _, f := range found {
+			recovered = recovered && f.Recovered
+			missed += f.Events
+		}
+		g.greet.Hello.Recovered = &recovered
+		if recovered {
+			g.greet.Hello.Missed = &missed
+			for i, f := range found {
+				g.greet.Replays = append(g.greet.Replays, Replay{Room: g.greet.Rooms[i], After: f.After})
+			}
+			g.greet.Rooms = nil
+		}
+	}
+	todo := []Do{g.greet}
 	held := s.held
 	s.held = nil
 	for _, ask := range held {

@@ -14,7 +14,7 @@ import (
 // are not asked of backends, or a backend would come to own them.
 func unserved(event string) bool {
 	switch event {
-	case "typing:start", "typing:stop", "status:change", "presence:get", "history:get":
+	case "typing:start", "typing:stop", "status:change", "presence:get":
 		return true
 	}
 	return false

@@ -30,20 +30,59 @@ type AskJoin struct {
 }
 
 // Greet enters the connection's own rooms, tells it Hello with the position
-// it has there, then what is in Then.
+// it has there, then what is in Then, then what Replays say.
 type Greet struct {
-	Hello frame.Connected
-	Rooms []subject.Room
-	Then  []frame.Out
+	Hello   frame.Connected
+	Rooms   []subject.Room
+	Replays []Replay
+	Then    []frame.Out
+}
+
+// Look asks what rooms hold of what the client wants; answer with Looked.
+type Look struct {
+	Tag   Tag
+	Rooms []PastAsk
+}
+
+// PastAsk is a wish for a room's past: all since a position, or the last so
+// many events. Since beats Last.
+type PastAsk struct {
+	Room  subject.Room
+	Since *frame.Position
+	Last  int
+}
+
+// Found is what a room holds of what was asked for.
+type Found struct {
+	Recovered bool           // all since the position asked for can be replayed
+	Replay    bool           // something may have to be replayed, or a position waited for
+	After     frame.Position // where a replay begins
+	Events    int            // that it will bring, as far as known
 }
 
 // Enter puts the client into rooms and tells it Reply with the position it
-// has there. Rooms of Reply are Rooms, in this order; those that it is in
-// already are told anew.
+// has there. Rooms of Reply are Rooms and those of Replays; those that it is
+// in already are told anew. Into the rooms of Replays it comes after their
+// past was replayed, with nothing between.
 type Enter struct {
-	Ref   frame.Ref
-	Rooms []subject.Room
-	Reply frame.Subscribed
+	Ref     frame.Ref
+	Rooms   []subject.Room
+	Replays []Replay
+	Reply   frame.Subscribed
+}
+
+// Replay is a room that is entered by way of its past.
+type Replay struct {
+	Room  subject.Room
+	After frame.Position
+}
+
+// History asks for a page of a room's past; answer with Remembered.
+type History struct {
+	Tag    Tag
+	Room   subject.Room
+	Before uint64
+	Limit  int
 }
 
 // Leave takes the client out of rooms.
@@ -83,6 +122,8 @@ func (AskConnect) do() {}
 func (AskJoin) do()    {}
 func (Greet) do()      {}
 func (Enter) do()      {}
+func (Look) do()       {}
+func (History) do()    {}
 func (Leave) do()      {}
 func (Store) do()      {}
 func (Signal) do()     {}

@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hubmesh/hubmesh/gateway/internal/frame"
 	"github.com/hubmesh/hubmesh/shared/subject"
@@ -15,7 +16,8 @@ type place struct {
 	can   []wire.Right // what authz allowed when it was entered
 }
 
-// joining is the question about the rooms of one subscribe.
+// joining is a subscribe on its way: first authz is asked about its rooms,
+// then, where something of their past is wanted, what they hold.
 type joining struct {
 	ref   frame.Ref
 	asks  []roomAsk // all rooms of the frame that are rooms, in its order, each once
@@ -23,11 +25,14 @@ type joining struct {
 }
 
 type roomAsk struct {
-	room     subject.Room
+	PastAsk
 	key      string
-	replay   bool // something of the past was asked for
+	denied   bool
 	canceled bool // an unsubscribe came before the answer
 }
+
+// replay reports whether something of the past is wanted.
+func (a PastAsk) replay() bool { return a.Since != nil || a.Last > 0 }
 
 func (*joining) question() {}
 
@@ -51,7 +56,7 @@ func (s *Session) subscribe(a frame.Subscribe) []Do {
 			}
 			unknown = append(unknown, room)
 		}
-		j.asks = append(j.asks, roomAsk{room: room, key: key, replay: ask.Since != nil || ask.Last > 0})
+		j.asks = append(j.asks, roomAsk{PastAsk: PastAsk{Room: room, Since: ask.Since, Last: ask.Last}, key: key})
 	}
 	if len(unknown) == 0 {
 		return s.enter(j, nil)
@@ -84,45 +89,103 @@ func (s *Session) Decided(tag Tag, answer map[string]wire.RoomRights, p frame.Pr
 		return s.enter(why, rights)
 	case *lane:
 		return s.judged(why, rights)
+	case remembering:
+		return s.mayRemember(why, rights(why.room))
 	}
 	return nil
 }
 
 // enter lets the client into those rooms of j that it is in already or that
-// rights allows.
+// rights allows, once it is known what they hold of what the client wants.
 func (s *Session) enter(j *joining, rights func(subject.Room) wire.RoomRights) []Do {
-	var rooms []subject.Room
-	for _, ask := range j.asks {
-		name := ask.room.String()
-		switch {
-		case ask.canceled:
-			j.deny(name, wire.Invalid, "unsubscribed before it was entered")
-			continue
-		case s.rooms[ask.key] != nil:
-		case rights == nil: // it was in when it asked and has left since
-			j.deny(name, wire.Invalid, "unsubscribed before it was entered")
-			continue
-		default:
-			r := rights(ask.room)
-			if !r.Allow || !slices.Contains(r.Can, wire.Subscribe) {
-				j.deny(name, or(r.Code, wire.Forbidden), why(r.Message, "you may not enter this room"))
-				continue
-			}
-			if s.entered >= s.cfg.MaxRooms {
-				j.deny(name, wire.TooMany, s.tooMany())
-				continue
-			}
-			s.entered++
-			s.rooms[ask.key] = &place{can: r.Can}
+	var past []PastAsk
+	for i := range j.asks {
+		ask := &j.asks[i]
+		if !ask.canceled && s.rooms[ask.key] == nil {
+			s.judgeRoom(j, ask, rights)
 		}
-		e := frame.Entered{Room: name}
-		if ask.replay {
-			e.Recovered = new(bool)
+		if !ask.denied && !ask.canceled && ask.replay() {
+			past = append(past, ask.PastAsk)
 		}
-		rooms = append(rooms, ask.room)
-		j.reply.Rooms = append(j.reply.Rooms, e)
 	}
-	return []Do{Enter{Ref: j.ref, Rooms: rooms, Reply: j.reply}}
+	if len(past) == 0 {
+		return s.settle(j, nil)
+	}
+	tag := s.next()
+	s.asked[tag] = j
+	return []Do{Look{Tag: tag, Rooms: past}}
+}
+
+// judgeRoom lets the client into one room, or denies it.
+func (s *Session) judgeRoom(j *joining, ask *roomAsk, rights func(subject.Room) wire.RoomRights) {
+	name := ask.Room.String()
+	ask.denied = true
+	if rights == nil { // it was in when it asked and has left since
+		j.deny(name, wire.Invalid, left)
+		return
+	}
+	r := rights(ask.Room)
+	switch {
+	case !r.Allow || !slices.Contains(r.Can, wire.Subscribe):
+		j.deny(name, or(r.Code, wire.Forbidden), why(r.Message, "you may not enter this room"))
+	case s.entered >= s.cfg.MaxRooms:
+		j.deny(name, wire.TooMany, s.tooMany())
+	default:
+		ask.denied = false
+		s.entered++
+		s.rooms[ask.key] = &place{can: r.Can}
+	}
+}
+
+const left = "unsubscribed before it was entered"
+
+// Looked takes the answer to Look: what each room holds, in the order asked.
+func (s *Session) Looked(now time.Time, tag Tag, found []Found) []Do {
+	why, ok := s.asked[tag]
+	delete(s.asked, tag)
+	if !ok || s.state == over {
+		return nil
+	}
+	switch why := why.(type) {
+	case *joining:
+		return s.settle(why, found)
+	case *greeting:
+		return s.greeted(now, why, found)
+	}
+	return nil
+}
+
+// settle tells the client where it is now. found is what was found of the
+// rooms whose past was asked for, in their order.
+func (s *Session) settle(j *joining, found []Found) []Do {
+	e := Enter{Ref: j.ref}
+	for _, ask := range j.asks {
+		var f Found
+		if !ask.denied && ask.replay() && len(found) > 0 {
+			f, found = found[0], found[1:]
+		}
+		switch {
+		case ask.denied:
+			continue
+		case ask.canceled || s.rooms[ask.key] == nil:
+			j.deny(ask.Room.String(), wire.Invalid, left)
+			continue
+		case f.Replay:
+			e.Replays = append(e.Replays, Replay{Room: ask.Room, After: f.After})
+		default:
+			e.Rooms = append(e.Rooms, ask.Room)
+		}
+		told := frame.Entered{Room: ask.Room.String()}
+		if f.Replay {
+			told.Missed = &f.Events
+		}
+		if ask.Since != nil {
+			told.Recovered = &f.Recovered
+		}
+		j.reply.Rooms = append(j.reply.Rooms, told)
+	}
+	e.Reply = j.reply
+	return []Do{e}
 }
 
 func (s *Session) tooMany() string {

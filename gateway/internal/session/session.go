@@ -77,9 +77,9 @@ type Session struct {
 	warned  bool  // of expires
 
 	tag   Tag
-	asked map[Tag]question // asks to authz whose answer is not here yet
-	calls map[Tag]frame.Ref
-	held  []frame.In // came while judging
+	asked map[Tag]question  // asks to authz whose answer is not here yet
+	calls map[Tag]frame.Ref // asked of backends or of the past
+	held  []frame.In        // came while judging
 
 	rooms   map[string]*place // by room key; entered, not merely asked for
 	entered int               // of rooms, those that count against MaxRooms
@@ -150,6 +150,8 @@ func (s *Session) Hear(now time.Time, ask frame.In) []Do {
 		return s.publish(a)
 	case frame.Call:
 		return s.call(a)
+	case frame.History:
+		return s.history(a)
 	case frame.Refresh:
 		return s.askConnect(a.Token, renewal{ref: a.Ref})
 	case frame.Heartbeat:

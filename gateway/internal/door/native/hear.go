@@ -79,6 +79,8 @@ func ask(ref frame.Ref, name string, data json.RawMessage) (frame.In, error) {
 		return u, nil
 	case "publish":
 		return readPublish(ref, data)
+	case "history:get":
+		return readHistory(ref, data)
 	case "heartbeat":
 		return frame.Heartbeat{Ref: ref}, nil
 	}
@@ -186,6 +188,26 @@ func first(data json.RawMessage) byte {
 		return 0
 	}
 	return data[0] // RawMessage begins with the value itself
+}
+
+// How many events a page of the past has.
+const (
+	defaultPage = 50
+	maxPage     = 200
+)
+
+var errHistory = errors.New(`data is {"room":"task:42"} with before (an offset) and limit (1 to 200) if wanted`)
+
+func readHistory(ref frame.Ref, data json.RawMessage) (frame.In, error) {
+	d := struct {
+		Room   string `json:"room"`
+		Before uint64 `json:"before"`
+		Limit  int    `json:"limit"`
+	}{Limit: defaultPage}
+	if err := json.Unmarshal(data, &d); err != nil || d.Room == "" || d.Limit < 1 || d.Limit > maxPage {
+		return nil, errHistory
+	}
+	return frame.History{Ref: ref, Room: d.Room, Before: d.Before, Limit: d.Limit}, nil
 }
 
 var (

@@ -1,7 +1,6 @@
 package native
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"strconv"
 
@@ -14,7 +13,7 @@ import (
 type profile struct{}
 
 // Spell writes an event as one text message.
-func (profile) Spell(e frame.Event) []door.Packet { return text(appendEvent(nil, e)) }
+func (profile) Spell(e frame.Event) []door.Packet { return text(frame.AppendJSON(nil, e)) }
 
 func text(b []byte) []door.Packet { return []door.Packet{{Data: b}} }
 
@@ -29,9 +28,9 @@ type fault struct {
 func (talk) Say(o frame.Out) []door.Packet {
 	switch o := o.(type) {
 	case frame.Event:
-		return text(appendEvent(nil, o))
+		return text(frame.AppendJSON(nil, o))
 	case frame.Connected:
-		return text(appendEvent(nil, frame.Event{Name: "connected", Data: marshal(o)}))
+		return text(frame.AppendJSON(nil, frame.Event{Name: "connected", Data: marshal(o)}))
 	case frame.Ack:
 		b := strconv.AppendInt([]byte(`{"ack":`), o.Ref.N, 10)
 		b = append(b, `,"data":`...)
@@ -40,7 +39,7 @@ func (talk) Say(o frame.Out) []door.Packet {
 	case frame.Refused:
 		f := marshal(fault{o.Code, o.Message, o.RetryAfterMs})
 		if !o.Ref.Wanted {
-			return text(appendEvent(nil, frame.Event{Name: "error", Data: f}))
+			return text(frame.AppendJSON(nil, frame.Event{Name: "error", Data: f}))
 		}
 		b := strconv.AppendInt([]byte(`{"ack":`), o.Ref.N, 10)
 		b = append(b, `,"error":`...)
@@ -61,32 +60,4 @@ func marshal(v any) []byte {
 		panic("native: spell " + err.Error())
 	}
 	return b
-}
-
-func appendEvent(b []byte, e frame.Event) []byte {
-	b = append(b, `{"event":`...)
-	b = append(b, marshal(e.Name)...)
-	if e.Room != "" {
-		b = append(b, `,"room":`...)
-		b = append(b, marshal(e.Room)...)
-	}
-	b = append(b, `,"data":`...)
-	if e.Binary {
-		b = append(b, `{"base64":"`...)
-		b = base64.StdEncoding.AppendEncode(b, e.Data)
-		b = append(b, `"}`...)
-	} else {
-		b = append(b, e.Data...)
-	}
-	if e.Offset != 0 {
-		b = strconv.AppendUint(append(b, `,"offset":`...), e.Offset, 10)
-	}
-	if e.From != "" {
-		b = append(b, `,"from":`...)
-		b = append(b, marshal(e.From)...)
-	}
-	if e.TimeMs != 0 {
-		b = strconv.AppendInt(append(b, `,"time":`...), e.TimeMs, 10)
-	}
-	return append(b, '}')
 }

@@ -1,0 +1,131 @@
+package client
+
+import (
+	"sync/atomic"
+
+	"github.com/hubmesh/hubmesh/gateway/internal/frame"
+	"github.com/hubmesh/hubmesh/gateway/internal/room"
+	"github.com/hubmesh/hubmesh/gateway/internal/session"
+	"github.com/hubmesh/hubmesh/shared/subject"
+	"github.com/hubmesh/hubmesh/shared/wire"
+)
+
+// replay is a room on its way: its past is offered to the client page by page,
+// each when the one before is written, until the client is where the log is;
+// there it enters. Nothing is held back for it meanwhile.
+type replay struct {
+	room  subject.Room
+	key   string
+	after frame.Position // what the client was offered up to
+}
+
+func replayed(list []session.Replay) []string {
+	keys := make([]string, len(list))
+	for i, r := range list {
+		keys[i] = r.Room.Key()
+	}
+	return keys
+}
+
+// replay begins to replay rooms.
+func (c *Client) replay(list []session.Replay) {
+	if len(list) == 0 {
+		return
+	}
+	if c.replays == nil {
+		c.replays = make(map[string]*replay, len(list))
+	}
+	for _, r := range list {
+		rp := &replay{room: r.Room, key: r.Room.Key(), after: r.After}
+		c.replays[rp.key] = rp
+		c.step(rp)
+	}
+}
+
+// step goes on with a replay, unless the client has left the room, asked anew
+// or ended.
+func (c *Client) step(rp *replay) {
+	if c.replays[rp.key] != rp {
+		return
+	}
+	if _, ended := c.Outbox().End(); ended {
+		c.replays = nil
+		return
+	}
+	upTo, caught := c.house.rooms.Catch(c.member, rp.key, rp.after)
+	rp.after.Offset = upTo
+	switch caught {
+	case room.Entered:
+		delete(c.replays, rp.key)
+	case room.Behind:
+		c.pace(func() { c.step(rp) })
+	case room.Unheld:
+		c.house.relay.Replay(rp.room, rp.after, func(page []*room.Entry, upTo uint64, err error) {
+			c.post(func() { c.turnPage(rp, page, upTo, err) })
+		})
+	case room.Anew:
+		c.carry(c.sess.End(frame.Restart))
+	}
+}
+
+// turnPage offers what was read from the log, in parts.
+func (c *Client) turnPage(rp *replay, page []*room.Entry, upTo uint64, err error) {
+	if c.replays[rp.key] != rp {
+		return
+	}
+	if err != nil {
+		// The rest cannot be had without a hole, or not now: the client learns
+		// which when it is back.
+		c.carry(c.sess.End(frame.Restart))
+		return
+	}
+	far, all := c.house.rooms.Replay(c.member, page, rp.after.Offset)
+	rp.after.Offset = far
+	if !all {
+		c.pace(func() { c.turnPage(rp, page, upTo, nil) })
+		return
+	}
+	rp.after.Offset = max(far, upTo)
+	c.pace(func() { c.step(rp) })
+}
+
+// pace does f when the client has been written what it was offered.
+func (c *Client) pace(f func()) {
+	c.Outbox().WhenRelieved(true, func() { c.post(f) })
+}
+
+// look finds out what rooms hold of what the client wants.
+func (c *Client) look(d session.Look) {
+	found := make([]session.Found, len(d.Rooms))
+	var left atomic.Int64
+	left.Store(int64(len(d.Rooms)))
+	done := func() {
+		if left.Add(-1) == 0 {
+			c.post(func() { c.carry(c.sess.Looked(c.house.cfg.Now(), d.Tag, found)) })
+		}
+	}
+	for i, ask := range d.Rooms {
+		if ask.Since != nil {
+			c.house.relay.Judge(ask.Room, *ask.Since, func(recovered bool, missed int) {
+				found[i] = session.Found{Recovered: recovered, Replay: recovered, After: *ask.Since, Events: missed}
+				done()
+			})
+			continue
+		}
+		c.house.relay.Newest(ask.Room, ask.Last, func(after frame.Position, events int, err error) {
+			found[i] = session.Found{Replay: err == nil, After: after, Events: events}
+			done()
+		})
+	}
+}
+
+// history reads a page of a room's past.
+func (c *Client) history(d session.History) {
+	c.house.relay.History(d.Room, d.Before, d.Limit, func(page frame.Past, err error) {
+		var p frame.Problem
+		if err != nil {
+			p = frame.Problem{Code: wire.Unavailable, Message: "the past could not be read now: try again"}
+		}
+		c.post(func() { c.carry(c.sess.Remembered(d.Tag, page, p)) })
+	})
+}

@@ -1,0 +1,147 @@
+package relay
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hubmesh/hubmesh/gateway/internal/frame"
+	"github.com/hubmesh/hubmesh/gateway/internal/room"
+)
+
+const (
+	readers    = 8        // reads of the log at once
+	readsQueue = 64 << 10 // reads that may wait; further ones fail at once
+	readWait   = 10 * time.Second
+
+	pagesFor   = 5 * time.Second // how long a page that was read serves others
+	pagesBytes = 32 << 20        // that such pages may hold together
+)
+
+// pageKey names a read: what a room holds after an offset.
+type pageKey struct {
+	room  string
+	after frame.Position
+}
+
+// page is a part of a room's past. It is shared by all who come back to the
+// same place.
+type page struct {
+	entries []*room.Entry
+	upTo    uint64 // the room's events up to here are in it
+	behind  int    // events of the room behind it
+	err     error
+}
+
+// pages reads each part of the past once for all who ask for it while it is
+// read or shortly after. What is asked is done by a few goroutines of Serve.
+type pages struct {
+	todo chan func(context.Context) // never closed: Serve ends by its ctx
+
+	mu    sync.Mutex // guards all below
+	open  map[pageKey][]func(*page)
+	kept  map[pageKey]*page
+	order []keptPage // oldest first
+	bytes int
+	reads uint64 // of the log, for figures
+}
+
+type keptPage struct {
+	key   pageKey
+	bytes int
+	until time.Time
+}
+
+func newPages() pages {
+	return pages{
+		todo: make(chan func(context.Context), readsQueue),
+		open: map[pageKey][]func(*page){}, kept: map[pageKey]*page{},
+	}
+}
+
+// Serve reads until ctx ends.
+func (p *pages) Serve(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for range readers {
+		wg.Go(func() {
+			for {
+				select {
+				case do := <-p.todo:
+					do(ctx)
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	return nil
+}
+
+// do has f done by one of Serve's goroutines, or reports false when too much
+// waits already.
+func (p *pages) do(f func(context.Context)) (queued bool) {
+	select {
+	case p.todo <- f:
+		return true
+	default:
+		return false
+	}
+}
+
+// get answers with the page at key, which read reads if nobody has. answer is
+// called on the caller's goroutine or on one of Serve's, and must not block.
+func (p *pages) get(key pageKey, read func(context.Context) *page, answer func(*page)) {
+	p.mu.Lock()
+	p.expire(time.Now())
+	if kept := p.kept[key]; kept != nil {
+		p.mu.Unlock()
+		answer(kept)
+		return
+	}
+	waiting, underWay := p.open[key]
+	p.open[key] = append(waiting, answer)
+	p.mu.Unlock()
+	if underWay {
+		return
+	}
+	queued := p.do(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, readWait)
+		defer cancel()
+		p.settle(key, read(ctx))
+	})
+	if !queued {
+		p.settle(key, &page{err: errBusy})
+	}
+}
+
+// settle answers all who wait for a page, and keeps it for those who come.
+func (p *pages) settle(key pageKey, got *page) {
+	p.mu.Lock()
+	p.reads++
+	waiting := p.open[key]
+	delete(p.open, key)
+	if got.err == nil {
+		size := 0
+		for _, e := range got.entries {
+			size += e.Size
+		}
+		p.kept[key] = got
+		p.order = append(p.order, keptPage{key, size, time.Now().Add(pagesFor)})
+		p.bytes += size
+		p.expire(time.Now())
+	}
+	p.mu.Unlock()
+	for _, answer := range waiting {
+		answer(got)
+	}
+}
+
+// expire forgets pages that are old or too much, oldest first.
+func (p *pages) expire(now time.Time) {
+	for len(p.order) > 0 && (p.bytes > pagesBytes || now.After(p.order[0].until)) {
+		delete(p.kept, p.order[0].key)
+		p.bytes -= p.order[0].bytes
+		p.order = p.order[1:]
+	}
+}

@@ -1,0 +1,123 @@
+package room
+
+import "github.com/hubmesh/hubmesh/gateway/internal/frame"
+
+// Bounds of what is replayed to a member before it is asked whether it has
+// taken it.
+const (
+	pageEntries = 128
+	pageBytes   = 128 << 10
+)
+
+// Past is what a room's members missed since a position, as far as memory
+// tells.
+type Past struct {
+	Held   bool           // it tells: everything after the position is in memory
+	Missed int            // events after it
+	At     frame.Position // where the log is now
+}
+
+// Past tells what a room holds after a position. A position ahead of the log
+// as it is heard here is not Held.
+func (r *Rooms) Past(key string, since frame.Position) Past {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := Past{At: r.at}
+	if since.Epoch != r.at.Epoch || since.Offset > r.at.Offset || !r.tail.holds(since.Offset) {
+		return p
+	}
+	p.Held = true
+	for _, e := range r.tail.since(key, since.Offset, 0) {
+		if e.is() {
+			p.Missed++
+		}
+	}
+	return p
+}
+
+// Newest tells after which position a room's newest most events stand, if
+// memory holds so many.
+func (r *Rooms) Newest(key string, most int) (after frame.Position, held bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	newest := r.tail.since(key, 0, most)
+	if len(newest) < most {
+		return frame.Position{}, false
+	}
+	return frame.Position{Epoch: r.at.Epoch, Offset: newest[0].Offset - 1}, true
+}
+
+// Caught is how far Catch came.
+type Caught int
+
+// The ways Catch ends.
+const (
+	Entered Caught = iota // m is in the room and has been offered all before it
+	Behind                // m was offered a page; there is more in memory
+	Unheld                // memory does not hold what comes next: read it from the log
+	Anew                  // the log is another one
+)
+
+// Catch offers m what its room holds in memory after a position, up to a page,
+// and lets it into the room when that is all, in one step: m hears everything
+// after the position once and in order. It returns how far m is now. A position
+// ahead of the log as it is heard here is m's own word for what it has: it
+// enters, and hears nothing up to there.
+func (r *Rooms) Catch(m *Member, key string, after frame.Position) (upTo uint64, c Caught) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.members[m.ID] != m:
+		return after.Offset, Entered // it has ended; nothing is left to do
+	case after.Epoch != r.at.Epoch:
+		return after.Offset, Anew
+	case after.Offset < r.at.Offset && !r.tail.holds(after.Offset):
+		return after.Offset, Unheld
+	}
+	upTo, all := r.offer(m, r.tail.since(key, after.Offset, 0), after.Offset)
+	if !all {
+		return upTo, Behind
+	}
+	r.enter(m, key, max(after.Offset, r.at.Offset))
+	return max(after.Offset, r.at.Offset), Entered
+}
+
+// Replay offers m a page of entries that were read from the log, those after
+// an offset, and returns how far m is now; all is false when some are left.
+func (r *Rooms) Replay(m *Member, entries []*Entry, after uint64) (upTo uint64, all bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.offer(m, entries, after)
+}
+
+func (r *Rooms) offer(m *Member, entries []*Entry, after uint64) (upTo uint64, all bool) {
+	n, bytes := 0, 0
+	upTo = after
+	for _, e := range entries {
+		if e.Offset <= after {
+			continue
+		}
+		if n == pageEntries || n > 0 && bytes+e.Size > pageBytes {
+			return upTo, false
+		}
+		n++
+		bytes += e.Size
+		upTo = e.Offset
+		if e.is() && e.except != m.ID {
+			m.Outbox.Offer(&Line{Wire: e.line(m.Profile, r.frame).Wire, Replayed: true})
+		}
+	}
+	return upTo, true
+}
+
+// Events is the events of entries, oldest first, without those that are none.
+func (r *Rooms) Events(entries []*Entry) (events []frame.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range entries {
+		if e.is() {
+			events = append(events, e.event)
+		}
+	}
+	return events
+}
