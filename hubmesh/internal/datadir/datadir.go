@@ -23,20 +23,32 @@ const (
 	storeDir   = "nats"
 )
 
-// ErrInUse is wrapped by Open's error when another process has the folder.
-var ErrInUse = errors.New("in use by another hubmesh")
+// InUse is Open's error when another has the folder.
+type InUse struct {
+	Path    string
+	Process string // its id; empty where the system does not let us read it
+}
+
+func (e *InUse) Error() string {
+	if e.Process == "" {
+		return e.Path + " is in use by another hubmesh"
+	}
+	return e.Path + " is in use by another hubmesh (process " + e.Process + ")"
+}
 
 // Dir is an open folder. Not safe for concurrent use.
 type Dir struct {
 	path string
 	boot string
 	lock *os.File
+
+	begun bool // since Begin
 }
 
 // Open makes the folder if it is missing, and holds it until Close or the
 // process's end, however it ends. Two NATS servers on one store start without
 // a complaint and both take the same sequence numbers, so a second Open is
-// refused with ErrInUse, in this process too.
+// refused with an *InUse, in this process too.
 //
 // Boot tells one start of the machine from another (see Boot); empty means
 // that it is not known.
@@ -47,7 +59,7 @@ func Open(path, boot string) (*Dir, error) {
 	name := filepath.Join(path, lockFile)
 	lock, err := acquire(name)
 	if errors.Is(err, errHeld) {
-		return nil, fmt.Errorf("datadir: %s is %w%s", path, ErrInUse, holder(name))
+		return nil, fmt.Errorf("datadir: open: %w", &InUse{path, holder(name)})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("datadir: lock %s: %w", name, err)
@@ -79,7 +91,7 @@ func holder(name string) string {
 	if err != nil || len(pid) == 0 {
 		return ""
 	}
-	return " (process " + strings.TrimSpace(string(pid)) + ")"
+	return strings.TrimSpace(string(pid))
 }
 
 // Store is where the NATS server keeps its streams.

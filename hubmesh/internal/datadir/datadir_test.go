@@ -52,11 +52,12 @@ func TestASecondOpenIsRefusedInPlainWords(t *testing.T) {
 	path := t.TempDir()
 	first := open(t, path, "boot-1")
 	_, err := datadir.Open(path, "boot-1")
-	if !errors.Is(err, datadir.ErrInUse) {
-		t.Fatalf("second Open: %v, want ErrInUse", err)
+	var used *datadir.InUse
+	if !errors.As(err, &used) {
+		t.Fatalf("second Open: %v, want an *InUse", err)
 	}
-	if who := "process " + strconv.Itoa(os.Getpid()); runtime.GOOS != "windows" && !strings.Contains(err.Error(), who) {
-		t.Errorf("second Open: %v, want it to name %s", err, who)
+	if who := strconv.Itoa(os.Getpid()); runtime.GOOS != "windows" && used.Process != who {
+		t.Errorf("second Open: used by process %q, want %s", used.Process, who)
 	}
 	check(t, "Close", first.Close())
 	check(t, "Close", open(t, path, "boot-1").Close())
@@ -72,8 +73,9 @@ func TestAKilledHolderLetsGo(t *testing.T) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "held <nil>\n" {
 		t.Fatalf("holder said %q, %v", line, err)
 	}
-	if _, err := datadir.Open(path, "boot-1"); !errors.Is(err, datadir.ErrInUse) {
-		t.Errorf("Open while another process holds it: %v, want ErrInUse", err)
+	var used *datadir.InUse
+	if _, err := datadir.Open(path, "boot-1"); !errors.As(err, &used) {
+		t.Errorf("Open while another process holds it: %v, want an *InUse", err)
 	}
 	check(t, "kill", holder.Process.Kill())
 	if err := holder.Wait(); err == nil {
@@ -110,6 +112,9 @@ func TestWhenTheEndMayBeLost(t *testing.T) {
 			if s.ended {
 				check(t, "End", d.End())
 			}
+			check(t, "Close", d.Close())
+			d = open(t, path, s.is)
+			check(t, "End of one that did not begin", d.End())
 			check(t, "Close", d.Close())
 			d = open(t, path, s.is)
 			if got, err := d.Lost(); got != s.want || err != nil {
@@ -191,7 +196,8 @@ func ExampleOpen() {
 		return
 	}
 	_, err = datadir.Open(path, datadir.Boot())
-	fmt.Println(errors.Is(err, datadir.ErrInUse))
+	var used *datadir.InUse
+	fmt.Println(errors.As(err, &used))
 	fmt.Println(d.Close())
 	// Output:
 	// true

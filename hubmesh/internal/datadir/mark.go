@@ -40,13 +40,17 @@ func (d *Dir) Begin() error {
 	if err := writeWhole(filepath.Join(d.path, markFile), d.boot); err != nil {
 		return fmt.Errorf("datadir: write mark: %w", err)
 	}
+	d.begun = true
 	return nil
 }
 
-// End notes that all is written, after making the system write it: a NATS
+// End notes that all is written, if Begin said that it may not be, after making the system write it: a NATS
 // server that shuts down leaves that to the system, which may take half a
 // minute, and a power loss then would pass for a clean stop.
 func (d *Dir) End() error {
+	if !d.begun {
+		return nil // a mark that is there is another's
+	}
 	if err := syncAll(d.path); err != nil {
 		return fmt.Errorf("datadir: sync: %w", err)
 	}
