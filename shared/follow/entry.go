@@ -62,13 +62,13 @@ func unread(m *nats.Msg) int {
 // sequence and time beside the headers.
 func copyOf(m *nats.Msg, stream string) (e Entry, ok bool) {
 	seq, err := strconv.ParseUint(last(m.Header, sequenceHeader), 10, 64)
-	if err != nil || seq == 0 || last(m.Header, streamHeader) != stream || unread(m) > mostUnread {
+	subj := last(m.Header, subjectHeader)
+	if err != nil || seq == 0 || subj == "" || last(m.Header, streamHeader) != stream || unread(m) > mostUnread {
 		return Entry{}, false
 	}
 	at, err := time.Parse(time.RFC3339Nano, last(m.Header, timeHeader))
 	if err != nil {
 		return Entry{}, false
 	}
-	subj := last(m.Header, subjectHeader)
-	return Entry{Seq: seq, Subject: subj, Header: m.Header, Data: m.Data, Time: at}, subj != ""
+	return Entry{Seq: seq, Subject: subj, Header: m.Header, Data: m.Data, Time: at}, true
 }

@@ -31,11 +31,12 @@
 // What it does not: the gap between two followers is not bounded, and while
 // the stream has no leader nothing is known to be missing.
 //
-// What it costs, on two cores shared with the server: 0.8 µs a copy that comes
-// in order, beside the client's own work; a hole 1 to 4 ms, during which what
-// follows it waits; a stream that is silent one question a second (30 to 60
-// µs of the server's time). At most Config.Channel + Config.Pending messages
-// wait in memory, whatever their size.
+// What it costs, on two cores shared with the server: 0.5 µs and no allocation
+// a copy that comes in order, beside what the NATS client does to parse it; a
+// hole 0.2 ms and 10 µs an entry that is read back, during which what follows
+// it waits (1 to 4 ms in a cluster); one question a second while the stream is
+// silent, and one in five while it is not. At most Config.Channel +
+// Config.Pending messages wait in memory, whatever their size.
 //
 // Read this file first (what a caller needs), then serve.go (the loop),
 // repair.go (holes and other logs), reader.go (reading back) and entry.go (why

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -117,8 +118,8 @@ func TestACutFollowerReadsBackWhatItMissed(t *testing.T) {
 	js := stream(t, nc)
 	w := natstest.NewWire(t, s)
 	n := newNotebook(t)
-	pages := 0
-	n.page = func() { pages++ }
+	var pages atomic.Int64
+	n.page = func() { pages.Add(1) }
 	follower := w.Conn(t)
 	f := serve(t, follower, events(), n)
 	sent := uint64(0)
@@ -132,8 +133,8 @@ func TestACutFollowerReadsBackWhatItMissed(t *testing.T) {
 		w.Mend()
 		n.untilW(sent)
 	}
-	if got := f.Stats(); got.Gone != 0 || got.Resets != 0 || got.Filled < 1000 || pages < 4 {
-		t.Errorf("counted %+v and %d pages, want most of 2100 filled, in pages", got, pages)
+	if got := f.Stats(); got.Gone != 0 || got.Resets != 0 || got.Filled < 1000 || pages.Load() < 4 {
+		t.Errorf("counted %+v and %d pages, want most of 2100 filled, in pages", got, pages.Load())
 	}
 }
 
@@ -246,8 +247,8 @@ func TestABusyFollowerNoticesANewEpochToo(t *testing.T) {
 	n.untilReset(follow.Anew)
 }
 
-// swap is a server that is replaced by another while clients are cut off.
-type swap struct{ *server.Server }
+// replaceable is a server that becomes another while clients are cut off.
+type replaceable struct{ *server.Server }
 
 func TestALogWhoseEndWasLostHasAnotherEpoch(t *testing.T) {
 	dir := t.TempDir()
@@ -255,7 +256,7 @@ func TestALogWhoseEndWasLostHasAnotherEpoch(t *testing.T) {
 		return natstest.Server(t, func(o *server.Options) { o.StoreDir = from })
 	}
 	halt := func(s *server.Server) { s.Shutdown(); s.WaitForShutdown() }
-	now := &swap{boot(dir)}
+	now := &replaceable{boot(dir)}
 	w := natstest.NewWire(t, now)
 	nc := w.Conn(t)
 	setup(t, nc, store.Config{})

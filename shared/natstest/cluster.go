@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -47,6 +48,9 @@ func Cluster(t testing.TB, n int) *Nodes {
 	for i := range n {
 		c.node[i] = start(t, c.options(i))
 	}
+	c.until("a cluster of all its nodes", func() bool {
+		return slices.ContainsFunc(c.node, func(s *server.Server) bool { return leads(s, n) })
+	})
 	for i := range n {
 		c.healthy(i)
 	}
@@ -105,6 +109,17 @@ func (c *Nodes) Start(i int) {
 	c.node[i] = s
 	c.mu.Unlock()
 	c.healthy(i)
+}
+
+// leads reports whether s leads a cluster of n and sees all others. Before
+// that a stream of n replicas is refused.
+func leads(s *server.Server, n int) bool {
+	if n == 1 || !s.JetStreamIsLeader() {
+		return n == 1
+	}
+	z, err := s.Jsz(nil)
+	return err == nil && z.Meta != nil && len(z.Meta.Replicas) == n-1 &&
+		!slices.ContainsFunc(z.Meta.Replicas, func(p *server.PeerInfo) bool { return p.Offline || !p.Current })
 }
 
 func (c *Nodes) healthy(i int) {

@@ -1,6 +1,7 @@
 package natstest_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -61,10 +62,19 @@ func newStream(t *testing.T, nc *nats.Conn) jetstream.JetStream {
 	return js
 }
 
+// put stores a message, and tries again while the stream has no leader or the
+// client no server.
 func put(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
-	_, err := js.Publish(t.Context(), "s", nil, jetstream.WithRetryAttempts(200), jetstream.WithRetryWait(50*time.Millisecond))
-	if err != nil {
-		t.Fatal(err)
+	for begin := time.Now(); ; {
+		once, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		_, err := js.Publish(once, "s", nil)
+		cancel()
+		if err == nil {
+			return
+		}
+		if time.Since(begin) > time.Minute {
+			t.Fatal(err)
+		}
 	}
 }

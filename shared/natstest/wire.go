@@ -50,6 +50,7 @@ func (w *Wire) Conn(t testing.TB, opts ...nats.Option) *nats.Conn {
 }
 
 // Cut breaks all connections through the wire and refuses new ones until Mend.
+// Meanwhile the wire does not touch its server, which may be replaced.
 func (w *Wire) Cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -72,23 +73,23 @@ func (w *Wire) accept() {
 		if err != nil {
 			return
 		}
-		far, err := w.to.InProcessConn()
-		if err != nil {
-			_ = near.Close()
-			continue
-		}
-		w.carry(near, far)
+		w.carry(near)
 	}
 }
 
-func (w *Wire) carry(near, far net.Conn) {
-	hangUp := func() { _, _ = near.Close(), far.Close() }
+func (w *Wire) carry(near net.Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.cut {
-		hangUp()
+		_ = near.Close()
 		return
 	}
+	far, err := w.to.InProcessConn()
+	if err != nil {
+		_ = near.Close()
+		return
+	}
+	hangUp := func() { _, _ = near.Close(), far.Close() }
 	w.up[near], w.up[far] = struct{}{}, struct{}{}
 	one := func(to, from net.Conn) {
 		_, _ = io.Copy(to, from)
