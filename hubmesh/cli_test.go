@@ -71,6 +71,17 @@ func TestSubComesBackToAGatewayThatComesBack(t *testing.T) {
 	sub.out.until(t, `  lobby:1  hello  1  from ann$`)
 }
 
+func TestASecondDevOnTheMachineTakesTheNextPorts(t *testing.T) {
+	first, second := devAt(t, t.TempDir()), devAt(t, t.TempDir())
+	if first.url == second.url || first.nats == second.nats {
+		t.Errorf("both are at %s and %s", second.url, second.nats)
+	}
+	for _, variable := range []string{"HUBMESH_DEV_NATS_LISTEN", "HUBMESH_LISTEN"} { // as they are started
+		second.err.until(t, "somebody else is on the default port.*"+variable)
+	}
+	second.out.until(t, " pub task:42 .* --url "+second.url)
+}
+
 // The banner's commands are for a shell, in another terminal in the same
 // folder.
 func TestTheCommandsOfTheBannerWorkAsTheyStand(t *testing.T) {

@@ -177,7 +177,13 @@ type home struct {
 
 func dev(t testing.TB, dir string, env ...string) home {
 	t.Helper()
-	p := start(t, dir, append([]string{"HUBMESH_LISTEN=127.0.0.1:0", "HUBMESH_DEV_NATS_LISTEN=127.0.0.1:0"}, env...))
+	return devAt(t, dir, append([]string{"HUBMESH_LISTEN=127.0.0.1:0", "HUBMESH_DEV_NATS_LISTEN=127.0.0.1:0"}, env...)...)
+}
+
+// devAt is dev on the ports that env says, or the default ones.
+func devAt(t testing.TB, dir string, env ...string) home {
+	t.Helper()
+	p := start(t, dir, env)
 	h := home{program: p, dir: dir}
 	h.url = "http://" + p.out.until(t, `clients +ws://(.*)/ws`)[1]
 	h.nats = p.out.until(t, `NATS +(nats://\S+)`)[1]

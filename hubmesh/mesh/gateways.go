@@ -100,13 +100,15 @@ func (m *Mesh) gatewayConfig(number int) (gateway.Config, error) {
 		cfg.ID = fmt.Sprintf("%s-%d", cfg.ID, number)
 	}
 	var err error
-	if number > 1 && cfg.Listen != "" {
-		cfg.Listen, err = freeAddr(cfg.Listen, true)
-	} else {
-		cfg.Listen, err = address(cfg.Listen, defaultListen, listenName)
+	if number == 1 {
+		cfg.Listen, err = m.address(cfg.Listen, defaultListen, listenName)
+		return cfg, err
 	}
-	if err != nil {
-		return cfg, fmt.Errorf("mesh: %w", err)
+	if cfg.Listen == "" {
+		cfg.Listen = defaultListen
+	}
+	if cfg.Listen, err = freeAddr(cfg.Listen, true); err != nil {
+		return cfg, fmt.Errorf("mesh: listen: %w", err)
 	}
 	return cfg, nil
 }

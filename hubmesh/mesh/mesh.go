@@ -103,7 +103,7 @@ func (m *Mesh) startBus() (err error) {
 	if m.dir, err = datadir.Open(m.cfg.Dir, datadir.Boot()); err != nil {
 		return fmt.Errorf("mesh: %w", err)
 	}
-	addr, err := address(m.cfg.NATSListen, defaultNATSListen, natsListenName)
+	addr, err := m.address(m.cfg.NATSListen, defaultNATSListen, natsListenName)
 	if err != nil {
 		return err
 	}
@@ -240,18 +240,21 @@ func (m *Mesh) NATSURL() string {
 }
 
 // address is where to listen: what was configured, or else the default or the
-// next free port.
-func address(configured, def, variable string) (string, error) {
-	if configured == "" {
-		addr, err := freeAddr(def, true)
+// next free port, which is told, as others expect the default.
+func (m *Mesh) address(configured, def, variable string) (string, error) {
+	if configured != "" {
+		addr, err := freeAddr(configured, false)
 		if err != nil {
-			return "", fmt.Errorf("mesh: listen: %w", err)
+			return "", fmt.Errorf("mesh: listen as %s says: %w", variable, err)
 		}
 		return addr, nil
 	}
-	addr, err := freeAddr(configured, false)
+	addr, err := freeAddr(def, true)
 	if err != nil {
-		return "", fmt.Errorf("mesh: listen as %s says: %w", variable, err)
+		return "", fmt.Errorf("mesh: listen: %w", err)
+	}
+	if addr != def {
+		m.kit.Log.Warn("mesh: somebody else is on the default port", "default", def, obs.Addr, addr, "set", variable)
 	}
 	return addr, nil
 }
