@@ -3,7 +3,9 @@ package deploy
 import (
 	"bufio"
 	"fmt"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -194,6 +196,20 @@ func built(t *testing.T) map[string]string {
 		programs[filepath.Base(folder)] = folder
 	}
 	return programs
+}
+
+// build builds what the Dockerfile builds. It leaves out the flags that make
+// files smaller: they would compile every library a second time.
+func build(t *testing.T) (bin string) {
+	t.Helper()
+	bin = t.TempDir()
+	folders := slices.Sorted(maps.Values(built(t)))
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"build", "-o", bin}, folders...)...)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return bin
 }
 
 func TestTheImageHoldsEveryProgram(t *testing.T) {
