@@ -68,10 +68,10 @@ type Handler interface {
 	// known of the log before must be forgotten.
 	Reset(epoch string, last uint64, why Why)
 
-	// Page is called after each page of a fill, before the next is read. It
-	// may wait until what was handed over is written, within bounds of its
-	// own: what is published while it waits piles up, and overflows into a
-	// later fill.
+	// Page is called while the follower catches up, after each page of a fill
+	// and at least every 256 entries or 256 KiB. It may wait until what was
+	// handed over is written, within bounds of its own: what is published
+	// while it waits piles up, and overflows into a later fill.
 	Page(ctx context.Context)
 }
 
@@ -140,6 +140,9 @@ type Follower struct {
 	suspect bool      // something heard or read does not fit this log
 	told    string    // the trouble that was logged last
 	resets  int
+
+	handed      int // entries since the last Page, and their bytes
+	handedBytes int
 
 	asking  sync.WaitGroup // the question under way, see look
 	dismiss func()         // gives it up

@@ -30,17 +30,18 @@ func (f *Follower) repair(ctx context.Context) {
 		} else if len(f.held) > 0 {
 			f.fill(ctx, f.held[0].Seq-1)
 		}
-		f.release()
+		f.release(ctx)
 	}
 }
 
 // release hands over what is held and no longer above a hole.
-func (f *Follower) release() {
+func (f *Follower) release(ctx context.Context) {
 	n := 0
 	for ; n < len(f.held) && f.held[n].Seq <= f.w+1; n++ {
 		if f.held[n].Seq == f.w+1 {
 			f.count.heard.Add(1)
 			f.pass(f.held[n])
+			f.breathe(ctx)
 		}
 	}
 	clear(f.held[:n]) // lets the entries go
@@ -96,9 +97,10 @@ func (f *Follower) fill(ctx context.Context, top uint64) {
 		for _, e := range page {
 			f.skip(e.Seq - 1)
 			f.pass(e)
+			f.breathe(ctx)
 		}
 		f.count.filled.Add(uint64(len(page)))
-		f.h.Page(ctx)
+		f.page(ctx)
 		f.drain()
 	}
 }

@@ -75,10 +75,16 @@ func (f *Follower) Serve(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case m := <-f.ch:
+			late := len(f.ch) > breath // then this is catching up, too
 			if f.hear(m) {
 				silence.Reset(f.cfg.Silence)
 			}
-			f.drain()
+			for range len(f.ch) {
+				f.hear(<-f.ch)
+				if late {
+					f.breathe(ctx)
+				}
+			}
 			f.repair(ctx)
 		case <-silence.C:
 			f.look(ctx)
@@ -170,7 +176,27 @@ func (f *Follower) drain() {
 func (f *Follower) pass(e Entry) {
 	f.h.Entry(e)
 	f.at = e.Time
+	f.handed++
+	f.handedBytes += len(e.Data)
 	f.move(e.Seq)
+}
+
+// While a follower catches up, the handler is given time after so much.
+const (
+	breath      = 256
+	breathBytes = 256 << 10
+)
+
+// breathe calls Page when enough was handed over since it last was.
+func (f *Follower) breathe(ctx context.Context) {
+	if f.handed >= breath || f.handedBytes >= breathBytes {
+		f.page(ctx)
+	}
+}
+
+func (f *Follower) page(ctx context.Context) {
+	f.handed, f.handedBytes = 0, 0
+	f.h.Page(ctx)
 }
 
 // skip moves W to a sequence below which nothing can be read.

@@ -25,6 +25,7 @@ type Outbox struct {
 	past    int      // replayed lines in lines
 	thrown  int      // signals not delivered, since Thrown was last asked
 	waiters []relief // in no order
+	stuck   bool     // it was waited for in vain
 	ended   bool
 	end     frame.End
 }
@@ -160,6 +161,9 @@ func (o *Outbox) Take(buf [][]byte, most int) (lines [][]byte, end frame.End, ov
 	if rest == 0 && cap(o.lines) > 64 {
 		o.lines = nil // a burst is no reason to keep its array
 	}
+	if !o.full() {
+		o.stuck = false
+	}
 	end, over = o.end, o.ended && n == 0
 	relieved := o.relieved()
 	o.mu.Unlock()
@@ -211,6 +215,21 @@ func (o *Outbox) WhenRelieved(past bool, f func()) {
 	if due {
 		f()
 	}
+}
+
+// patience says whether somebody should wait for the outbox at all: not for
+// one that was waited for in vain since it was last half empty.
+func (o *Outbox) patience() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.full() && !o.stuck && !o.ended
+}
+
+// giveUp notes that the outbox was waited for in vain.
+func (o *Outbox) giveUp() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stuck = o.full()
 }
 
 // Thrown is how many signals were thrown out or refused since it was last

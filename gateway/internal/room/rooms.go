@@ -2,6 +2,7 @@ package room
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -222,16 +223,18 @@ func (r *Rooms) Dismiss(keys []string, last func(n, of int) frame.Event, end fra
 
 // Settle waits until no member has more than half waiting of what may wait for
 // it, for wait at most, so that a flood of old events, read at the pace of the
-// log, does not make healthy clients look slow.
+// log, does not make healthy clients look slow. A member that was waited for in
+// vain is not waited for again before it has caught up: stuck clients delay the
+// others once.
 func (r *Rooms) Settle(ctx context.Context, wait time.Duration) {
-	members := r.list("")
-	if len(members) == 0 {
+	full := slices.DeleteFunc(r.list(""), func(m *Member) bool { return !m.Outbox.patience() })
+	if len(full) == 0 {
 		return
 	}
 	var left atomic.Int64
-	left.Store(int64(len(members)))
+	left.Store(int64(len(full)))
 	settled := make(chan struct{})
-	for _, m := range members {
+	for _, m := range full {
 		m.Outbox.WhenRelieved(false, func() {
 			if left.Add(-1) == 0 {
 				close(settled)
@@ -243,6 +246,9 @@ func (r *Rooms) Settle(ctx context.Context, wait time.Duration) {
 	select {
 	case <-settled:
 	case <-late.C:
+		for _, m := range full {
+			m.Outbox.giveUp()
+		}
 	case <-ctx.Done():
 	}
 }

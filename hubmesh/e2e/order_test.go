@@ -1,0 +1,112 @@
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hubmesh/hubmesh/gateway"
+	"github.com/hubmesh/hubmesh/hubmesh/internal/hub"
+)
+
+var long = flag.Bool("long", false, "tell the stories at full length (make soak)")
+
+// publishAll publishes count events to a room from several publishers at once,
+// each waiting for its ack, and calls at after the one of that number.
+func (h *house) publishAll(room string, publishers, count int, at map[int]func()) {
+	h.t.Helper()
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range publishers {
+		wg.Go(func() {
+			for n := range next {
+				h.event(room, n)
+			}
+		})
+	}
+	for n := range count {
+		if f := at[n]; f != nil {
+			f()
+		}
+		next <- n
+	}
+	close(next)
+	wg.Wait()
+}
+
+// heardAll reads count events and fails unless offsets rise and each number
+// comes once. It returns the offsets.
+func heardAll(t testing.TB, c *hub.Client, who string, count int) []uint64 {
+	t.Helper()
+	offsets := make([]uint64, 0, count)
+	seen := make([]bool, count)
+	for range count {
+		e := hear(t, c)
+		n := number(t, e)
+		if len(offsets) > 0 && e.Offset <= offsets[len(offsets)-1] {
+			t.Fatalf("%s heard offset %d after %d", who, e.Offset, offsets[len(offsets)-1])
+		}
+		if seen[n] {
+			t.Fatalf("%s heard number %d twice", who, n)
+		}
+		seen[n] = true
+		offsets = append(offsets, e.Offset)
+	}
+	return offsets
+}
+
+// sameEverywhere has clients on gateways hear count events of one room, and
+// fails unless all hear the same offsets.
+func sameEverywhere(t *testing.T, h *house, gateways []*gateway.Server, clients, count int, at map[int]func()) {
+	t.Helper()
+	const room = "task:42"
+	members := make([]*hub.Client, clients)
+	for i := range members {
+		members[i] = dial(t, gateways[i%len(gateways)], fmt.Sprintf("user%d", i))
+		enter(t, members[i], hub.Room{Room: room})
+	}
+	heard := make([][]uint64, clients)
+	var wg sync.WaitGroup
+	for i, c := range members {
+		wg.Go(func() { heard[i] = heardAll(t, c, fmt.Sprintf("client %d", i), count) })
+	}
+	h.publishAll(room, 4, count, at)
+	wg.Wait()
+	if t.Failed() {
+		t.FailNow() // a client has said what went wrong
+	}
+	for i := range heard {
+		for j := range heard[i] {
+			if heard[i][j] != heard[0][j] {
+				t.Fatalf("event %d has offset %d for client %d and %d for client 0", j, heard[i][j], i, heard[0][j])
+			}
+		}
+	}
+}
+
+func TestAllMembersHearTheSameInTheSameOrder(t *testing.T) {
+	cfg := config(t)
+	cfg.Gateways = 2
+	h := open(t, cfg)
+	sameEverywhere(t, h, h.mesh.Gateways(), 50, 10_000, nil)
+}
+
+func TestAGatewayThatWasCutOffReadsBackWhatItMissed(t *testing.T) {
+	h := open(t, config(t))
+	g, wire := h.addCuttable()
+	cut := 500 * time.Millisecond
+	if *long {
+		cut = 5 * time.Second
+	}
+	mended := make(chan struct{})
+	at := map[int]func(){
+		3000: func() {
+			wire.Cut()
+			time.AfterFunc(cut, func() { wire.Mend(); close(mended) })
+		},
+		9000: func() { <-mended }, // most is published during the cut, the rest after it
+	}
+	sameEverywhere(t, h, []*gateway.Server{h.mesh.Gateways()[0], g}, 50, 10_000, at)
+}
