@@ -12,10 +12,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/hubmesh/hubmesh/shared/natstest"
-	"github.com/nats-io/nats-server/v2/server"
 )
 
 func TestWhatIsSaidInOneTerminalIsHeardInAnother(t *testing.T) {

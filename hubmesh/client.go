@@ -115,8 +115,8 @@ func checkEvent(event string) error {
 // needs, so that is the likely fault.
 func checkJSON(text string) (json.RawMessage, error) {
 	data := json.RawMessage(text)
-	var any json.RawMessage
-	if err := json.Unmarshal(data, &any); err != nil {
+	var whole json.RawMessage
+	if err := json.Unmarshal(data, &whole); err != nil {
 		return nil, usage{fmt.Errorf(`%s is no JSON (%w): put it in single quotes, '{"title":"Ship it"}', and a mere text in both, '"hello"'`, text, err)}
 	}
 	return data, nil

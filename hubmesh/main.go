@@ -64,10 +64,11 @@ func main() {
 // run does what the arguments ask for, and returns the exit status.
 func run(ctx context.Context, c console) (status int) {
 	helped := false
-	parser, err := kong.New(&commands{},
+	var all commands
+	parser, err := kong.New(&all,
 		kong.Name("hubmesh"), kong.Description("Rooms over WebSockets for clients, over NATS for backends."),
 		kong.Writers(c.Stdout, c.Stderr), kong.Exit(func(int) { helped = true }),
-		kong.Help(help), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Help(all.help), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	)
 	if err != nil {
 		panic(err) // the commands above are written wrongly
@@ -79,7 +80,7 @@ func run(ctx context.Context, c console) (status int) {
 	if err != nil {
 		return c.fail(usage{fmt.Errorf("%w; see hubmesh --help", err)})
 	}
-	cmd := selected(parsed)
+	cmd := all.selected(parsed)
 	set := env.New(c.Lookup)
 	cmd.bind(set)
 	if err := set.Parse(); err != nil {
@@ -102,20 +103,22 @@ func (c console) fail(err error) (status int) {
 }
 
 // selected is the command that was asked for; without one it is dev.
-func selected(parsed *kong.Context) command {
+func (all *commands) selected(parsed *kong.Context) command {
 	if node := parsed.Selected(); node != nil {
-		return node.Target.Addr().Interface().(command)
+		if cmd, ok := node.Target.Addr().Interface().(command); ok {
+			return cmd
+		}
 	}
-	return &parsed.Model.Target.Addr().Interface().(*commands).Dev
+	return &all.Dev
 }
 
 // help prints kong's help and then the variables that the command reads.
-func help(options kong.HelpOptions, parsed *kong.Context) error {
+func (all *commands) help(options kong.HelpOptions, parsed *kong.Context) error {
 	if err := kong.DefaultHelpPrinter(options, parsed); err != nil {
 		return err
 	}
 	set := env.New(func(string) (string, bool) { return "", false })
-	selected(parsed).bind(set)
+	all.selected(parsed).bind(set)
 	if _, err := fmt.Fprintln(parsed.Stdout, "\nVariables of the environment that it reads:"); err != nil {
 		return err
 	}

@@ -125,7 +125,7 @@ func TestAStartHasNothingToWarnOf(t *testing.T) {
 
 func TestWhatIsStoredIsThereAfterARestart(t *testing.T) {
 	path := t.TempDir()
-	store := func(make bool) uint64 {
+	store := func(first bool) uint64 {
 		dir, err := datadir.Open(path, "boot-1")
 		if err != nil {
 			t.Fatal(err)
@@ -146,7 +146,7 @@ func TestWhatIsStoredIsThereAfterARestart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if make {
+		if first {
 			if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"hub.s"}}); err != nil {
 				t.Fatal(err)
 			}

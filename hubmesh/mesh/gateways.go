@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/hubmesh/hubmesh/gateway"
 	"github.com/hubmesh/hubmesh/shared/life"
 	"github.com/hubmesh/hubmesh/shared/natsconn"
+	"github.com/hubmesh/hubmesh/shared/obs"
 	"github.com/hubmesh/hubmesh/shared/subject"
 )
 
@@ -21,7 +24,7 @@ func (m *Mesh) Gateways() (all []*gateway.Server) {
 	defer m.mu.Unlock()
 	for _, g := range m.gateways {
 		if !g.killed {
-			all = append(all, g.server.(*gateway.Server))
+			all = append(all, g.gateway)
 		}
 	}
 	return all
@@ -51,11 +54,15 @@ func (m *Mesh) AddGateway(ctx context.Context, login natsconn.Config) (*gateway.
 	if err != nil {
 		return nil, err
 	}
-	one, err := m.start(ctx, subject.Gateway, login, listening(gateway.Listen, cfg))
+	var g *gateway.Server
+	one, err := m.start(ctx, subject.Gateway, login, func(ctx context.Context, nc *nats.Conn, kit obs.Kit) (life.Server, error) {
+		g, err = gateway.Listen(ctx, cfg, nc, kit)
+		return g, err
+	})
 	if err != nil {
 		return nil, err
 	}
-	g := one.server.(*gateway.Server)
+	one.gateway = g
 	if m.add(one) {
 		return g, nil
 	}
@@ -118,7 +125,7 @@ func (m *Mesh) gatewayConfig(number int) (gateway.Config, error) {
 func (m *Mesh) Kill(g *gateway.Server) {
 	m.mu.Lock()
 	for _, one := range m.gateways {
-		one.killed = one.killed || one.server == life.Server(g)
+		one.killed = one.killed || one.gateway == g
 	}
 	m.mu.Unlock()
 	g.Kill()

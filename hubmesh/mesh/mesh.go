@@ -24,6 +24,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hubmesh/hubmesh/authz"
+	"github.com/hubmesh/hubmesh/gateway"
 	"github.com/hubmesh/hubmesh/hubmesh/internal/datadir"
 	"github.com/hubmesh/hubmesh/presence"
 	"github.com/hubmesh/hubmesh/ratelimit"
@@ -58,10 +59,11 @@ type Mesh struct {
 
 // member is a service or a gateway, and the connection that is its own.
 type member struct {
-	name   string
-	server life.Server
-	nc     *nats.Conn
-	killed bool // guarded by Mesh.mu: its end is no failure
+	name    string
+	server  life.Server
+	gateway *gateway.Server // nil: a service
+	nc      *nats.Conn
+	killed  bool // guarded by Mesh.mu: its end is no failure
 }
 
 // Start returns when every service can be asked and every gateway takes

@@ -32,6 +32,7 @@ const secret = "a secret that is long enough for HS256"
 
 // config is a mesh on any ports in a folder of the test's own.
 func config(t testing.TB) mesh.Config {
+	t.Helper()
 	return mesh.Config{
 		Dir: t.TempDir(), NATSListen: "127.0.0.1:0",
 		Authz: authz.Config{Secret: secret, Open: []string{"lobby"}},
@@ -71,9 +72,9 @@ func started(t testing.TB, cfg mesh.Config) (m *mesh.Mesh, stop func()) {
 	return m, stop
 }
 
-func dial(t testing.TB, g *gateway.Server, user string) *hub.Client {
+func dial(t testing.TB, g *gateway.Server) *hub.Client {
 	t.Helper()
-	token, err := authz.Mint(secret, user, nil, time.Hour, time.Now())
+	token, err := authz.Mint(secret, "ann", nil, time.Hour, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,11 +85,11 @@ func dial(t testing.TB, g *gateway.Server, user string) *hub.Client {
 	return c
 }
 
-func enter(t testing.TB, c *hub.Client, room string) hub.Entered {
+func enter(t testing.TB, c *hub.Client) hub.Entered {
 	t.Helper()
-	in, err := c.Subscribe(t.Context(), hub.Room{Room: room})
+	in, err := c.Subscribe(t.Context(), hub.Room{Room: "lobby:1"})
 	if err != nil || len(in.Rooms) != 1 {
-		t.Fatalf("Subscribe(%s) = %+v, %v", room, in, err)
+		t.Fatalf("Subscribe(lobby:1) = %+v, %v", in, err)
 	}
 	return in.Rooms[0]
 }
@@ -107,9 +108,9 @@ func publish(t testing.TB, m *mesh.Mesh, subject, data string) {
 
 func TestAClientHearsWhatABackendPublishes(t *testing.T) {
 	m, _ := started(t, config(t))
-	c := dial(t, m.Gateways()[0], "ann")
+	c := dial(t, m.Gateways()[0])
 	defer c.Cut() //nolint:errcheck // the mesh ends it else
-	enter(t, c, "lobby:1")
+	enter(t, c)
 	publish(t, m, "hub.event.lobby.1", `{"title":"Ship it"}`)
 	if e := <-c.Events(); e.Room != "lobby:1" || string(e.Data) != `{"title":"Ship it"}` || e.Offset == 0 {
 		t.Errorf("heard %s", e.Raw)
@@ -120,8 +121,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	before := runtime.NumGoroutine()
 	cfg := config(t)
 	m, stop := started(t, cfg)
-	c := dial(t, m.Gateways()[0], "ann")
-	enter(t, c, "lobby:1")
+	c := dial(t, m.Gateways()[0])
+	enter(t, c)
 	stop()
 	if err := c.Err(); !closedWith(err, 1012) {
 		t.Errorf("the client's end: %v, want a close with 1012", err)
@@ -211,9 +212,9 @@ func TestTwoGatewaysShareTheirRoomsAndAKilledOneIsForgotten(t *testing.T) {
 	}
 	var clients []*hub.Client
 	for _, g := range []*gateway.Server{first, second, third} {
-		c := dial(t, g, "ann")
+		c := dial(t, g)
 		defer c.Cut() //nolint:errcheck // the mesh ends it else
-		enter(t, c, "lobby:1")
+		enter(t, c)
 		clients = append(clients, c)
 	}
 	publish(t, m, "hub.event.lobby.1", `1`)
@@ -273,8 +274,8 @@ func TestAMeshOverAnotherNATSLeavesNoFolder(t *testing.T) {
 	cfg.NATS = natsconn.Config{URL: "nats://in.process", Options: []nats.Option{nats.InProcessServer(s)}}
 	cfg.Dir = filepath.Join(t.TempDir(), "none")
 	m, stop := started(t, cfg)
-	c := dial(t, m.Gateways()[0], "ann")
-	if at := enter(t, c, "lobby:1"); at.Epoch == "" {
+	c := dial(t, m.Gateways()[0])
+	if at := enter(t, c); at.Epoch == "" {
 		t.Errorf("entered %+v, want an epoch", at)
 	}
 	if err := c.Close(); err != nil {
@@ -295,9 +296,9 @@ func TestALogWhoseEndMayBeLostHasANewEpoch(t *testing.T) {
 	epoch := func() string {
 		m, stop := started(t, cfg)
 		defer stop()
-		c := dial(t, m.Gateways()[0], "ann")
+		c := dial(t, m.Gateways()[0])
 		defer c.Cut() //nolint:errcheck // the mesh ends it else
-		return enter(t, c, "lobby:1").Epoch
+		return enter(t, c).Epoch
 	}
 	first, second := epoch(), epoch()
 	if first != second || first == "" {

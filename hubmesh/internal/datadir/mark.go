@@ -77,7 +77,7 @@ func syncAll(path string) error {
 }
 
 func syncFile(name string) error {
-	f, err := os.OpenFile(name, os.O_RDWR, 0) // Windows syncs only what may be written
+	f, err := os.OpenFile(name, os.O_RDWR, 0) //nolint:gosec // a file of our own folder; Windows syncs only what may be written
 	if err != nil {
 		return err
 	}

@@ -138,7 +138,7 @@ func (c *Client) read(stopped context.Context) {
 		}
 		if f.AckID != nil {
 			f.Event = Event{Raw: raw.Body, Ack: &Ack{*f.AckID, f.Data, f.Error.err()}}
-			if !c.acked(*f.Event.Ack) {
+			if !c.acked(*f.Ack) {
 				continue
 			}
 		}

@@ -113,7 +113,7 @@ func (c Config) headers() (h http.Header, protocols []string) {
 	case BySubprotocol:
 		protocols = append(protocols, "bearer."+c.Token)
 	case ByCookie:
-		h.Add("Cookie", (&http.Cookie{Name: "hubmesh_token", Value: c.Token}).String())
+		h.Add("Cookie", "hubmesh_token="+c.Token)
 	case ByQuery, ByFrame:
 	}
 	return h, protocols

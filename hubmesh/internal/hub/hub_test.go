@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -345,11 +346,14 @@ func TestFramesOfEveryKindCanBeSent(t *testing.T) {
 	raw := make(chan string, 1)
 	url := hubtest.Door(t, func(s *hubtest.Side, _ *http.Request) {
 		for range 2 {
-			f, err := ws.ReadFrame(s)
+			h, err := ws.ReadHeader(s)
+			if err == nil {
+				_, err = io.CopyN(io.Discard, s, h.Length)
+			}
 			if err != nil {
 				t.Error(err)
 			}
-			got <- f.Header.OpCode
+			got <- h.OpCode
 		}
 		p := make([]byte, 3)
 		if _, err := s.Read(p); err != nil {

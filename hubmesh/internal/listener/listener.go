@@ -67,7 +67,7 @@ func Run(ctx context.Context, cfg Config, tell Teller) error {
 		s.connected, s.pause = false, 0
 		err := s.run(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // we were told to end: how the connection did concerns nobody
 		}
 		if s.connected {
 			failures = 0
