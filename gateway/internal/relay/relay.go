@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -56,6 +57,9 @@ type Relay struct {
 	reader   *follow.Reader
 	subs     []*nats.Subscription
 	pages    pages
+
+	mark        atomic.Uint64 // offset of the last mark; 0: none
+	markSubject string
 }
 
 // Listen hears the log, signals, and what is said to single connections of
@@ -63,7 +67,7 @@ type Relay struct {
 func Listen(ctx context.Context, cfg Config, nc *nats.Conn, asker *natsconn.Asker, tree subject.Tree, rooms *room.Rooms, m *meter.Meter, log *slog.Logger) (*Relay, error) {
 	r := &Relay{
 		cfg: cfg.withDefaults(), nc: nc, asker: asker, tree: tree, rooms: rooms, meter: m, log: log,
-		critic: newCritic(m, log), pages: newPages(),
+		critic: newCritic(m, log), pages: newPages(), markSubject: tree.Event(marks()),
 	}
 	for subj, hear := range map[string]nats.MsgHandler{
 		tree.LiveAll():            r.signal,
@@ -85,8 +89,11 @@ func Listen(ctx context.Context, cfg Config, nc *nats.Conn, asker *natsconn.Aske
 		return nil, err
 	}
 	r.follower, r.reader = f, follow.NewReader(nc, what)
-	epoch, w := f.Position()
-	rooms.Move(frame.Position{Epoch: epoch, Offset: w})
+	if err := r.findMark(); err != nil {
+		return nil, err
+	}
+	base, w := f.Position()
+	rooms.Move(frame.Position{Epoch: r.epoch(base), Offset: w})
 	return r, nil
 }
 
@@ -105,7 +112,13 @@ func (r *Relay) Serve(ctx context.Context) error {
 type heard struct{ r *Relay }
 
 // Entry tells a durable event to its room.
-func (h heard) Entry(e follow.Entry) { h.r.rooms.Log(h.r.entry(e)) }
+func (h heard) Entry(e follow.Entry) {
+	if e.Subject == h.r.markSubject {
+		h.r.marked(e)
+		return
+	}
+	h.r.rooms.Log(h.r.entry(e))
+}
 
 // entry is an entry of the log as rooms keep it. What is dropped is complained
 // of when the first is there to hear it.
@@ -134,20 +147,28 @@ const perEntry = 512
 func (h heard) Gone(from, to uint64) {
 	r := h.r
 	r.meter.Repaired(meter.Gone, to-from+1)
-	lost := r.lost(from)
-	r.log.Warn("relay: events are gone before they were heard", "from", from, "to", to, "rooms", len(lost))
-	r.rooms.Dismiss(lost, farewell("events were lost on the way: come back and reload"), frame.Restart)
-	r.rooms.Advance(to)
+	whole := r.wholeRooms(from)
+	r.log.Warn("relay: events are gone before they were heard", "from", from, "to", to, "whole", len(whole))
+	base, _ := r.follower.Position()
+	r.rooms.Skip(frame.Position{Epoch: r.epoch(base), Offset: to}, whole,
+		farewell("events were lost on the way: come back and reload"), frame.Restart)
 }
 
-// Reset ends all connections: what they have heard and what follows do not
-// join.
+// Reset goes on with another log.
 func (h heard) Reset(epoch string, last uint64, why follow.Why) {
 	r := h.r
 	r.meter.Repaired(meter.Reset, 1)
 	r.log.Warn("relay: the log begins anew", "why", string(why), "epoch", epoch, "last", last)
-	r.rooms.Dismiss(r.rooms.Keys(), farewell("the log of events begins anew: come back and reload"), frame.Restart)
-	r.rooms.Move(frame.Position{Epoch: epoch, Offset: last})
+	if why == follow.Fell {
+		r.fell(epoch, last)
+		return
+	}
+	if err := r.findMark(); err != nil {
+		// Without the mark the epoch may be another than other gateways tell,
+		// and clients that come from there reload: no worse.
+		r.log.Warn("relay: the mark of the log's epoch is not known", obs.Err, err)
+	}
+	r.begin(frame.Position{Epoch: r.epoch(epoch), Offset: last})
 }
 
 // Page lets clients take what was read back before more is read.

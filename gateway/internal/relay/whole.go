@@ -17,25 +17,21 @@ const judgeWait = 2 * time.Second
 // lastToken is a subject's last token.
 func lastToken(subj string) string { return subj[strings.LastIndexByte(subj, '.')+1:] }
 
-// lost returns the rooms, of those with members here, that may have lost an
-// event at or after from: those of which the leader does not prove the
-// contrary.
-func (r *Relay) lost(from uint64) (keys []string) {
-	deaf := false
+// wholeRooms returns those rooms with members here that the leader proves to
+// have lost no event at or after from.
+func (r *Relay) wholeRooms(from uint64) map[string]bool {
+	proven := map[string]bool{}
 	for _, key := range r.rooms.Keys() {
-		if !deaf {
-			whole, err := r.whole(key, from)
-			if whole {
-				continue
-			}
-			if err != nil { // nobody answers: no use in asking for each room
-				deaf = true
-				r.log.Warn("relay: what a room has lost is not known", "key", key, obs.Err, err)
-			}
+		whole, err := r.whole(key, from)
+		if err != nil { // nobody answers: no use in asking for each room
+			r.log.Warn("relay: what rooms have lost is not known", "key", key, obs.Err, err)
+			break
 		}
-		keys = append(keys, key)
+		if whole {
+			proven[key] = true
+		}
 	}
-	return keys
+	return proven
 }
 
 // whole reports whether the log still holds all events of a room from seq on.
@@ -54,7 +50,7 @@ func (r *Relay) whole(key string, seq uint64) (bool, error) {
 			Seq uint64 `json:"seq"`
 		} `json:"message"`
 	}
-	if err := r.askStream("$JS.API.STREAM.MSG.GET."+stream, map[string]any{"seq": 1, "next_by_subj": subj}, &oldest); err != nil {
+	if err := r.askStream(subject.LeaderGet(stream), map[string]any{"seq": 1, "next_by_subj": subj}, &oldest); err != nil {
 		return false, err
 	}
 	if oldest.Message != nil && oldest.Message.Seq <= seq {
@@ -69,7 +65,7 @@ func (r *Relay) whole(key string, seq uint64) (bool, error) {
 			Subjects map[string]int64 `json:"subjects"`
 		} `json:"state"`
 	}
-	if err := r.askStream("$JS.API.STREAM.INFO."+stream, map[string]any{"subjects_filter": subj}, &info); err != nil {
+	if err := r.askStream(subject.StreamInfo(stream), map[string]any{"subjects_filter": subj}, &info); err != nil {
 		return false, err
 	}
 	most := info.Config.MaxPerSubject

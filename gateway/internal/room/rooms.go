@@ -163,14 +163,6 @@ func (r *Rooms) TellOne(id string, e frame.Event) (queued bool) {
 	return m != nil && m.Outbox.Offer(&Line{Wire: r.frame(m.Profile.Spell(e))})
 }
 
-// Advance moves the position past what nobody will hear any more.
-func (r *Rooms) Advance(offset uint64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.at.Offset = offset
-	r.tail = newTail(offset)
-}
-
 // Move sets the position to a place in another log.
 func (r *Rooms) Move(at frame.Position) {
 	r.mu.Lock()
@@ -201,15 +193,21 @@ func (r *Rooms) list(key string) (all []*Member) {
 	return all
 }
 
-// Dismiss ends the connections of all members of rooms: from its return on
-// they are offered nothing more. Each hears what waits for it and then last's
-// event, made for the n-th of so many.
-func (r *Rooms) Dismiss(keys []string, last func(n, of int) frame.Event, end frame.End) {
+// Skip moves the position over what nobody here will hear any more, or to
+// another log, and ends the connections of those who may have missed something
+// of it: all members of rooms that are not known to be whole. Each hears what
+// waits for it and then last's event, made for the n-th of so many. It is one
+// step, so that nobody enters between: who is in a room that is not known is
+// ended, and who enters later enters at the new position.
+func (r *Rooms) Skip(to frame.Position, whole map[string]bool, last func(n, of int) frame.Event, end frame.End) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := map[*Member]struct{}{}
-	for _, key := range keys {
-		for m := range r.rooms[key] {
+	for key, members := range r.rooms {
+		if whole[key] {
+			continue
+		}
+		for m := range members {
 			out[m] = struct{}{}
 		}
 	}
@@ -219,6 +217,7 @@ func (r *Rooms) Dismiss(keys []string, last func(n, of int) frame.Event, end fra
 		m.Outbox.Finish(end)
 		n++
 	}
+	r.at, r.tail = to, newTail(to.Offset)
 }
 
 // Settle waits until no member has more than half waiting of what may wait for
