@@ -19,8 +19,8 @@ func text(s string) []byte {
 }
 
 // AppendJSON appends an event as one JSON object: event, room, data, offset,
-// from, time, those that it has. Binary data is {"base64":"…"}. Its data must
-// be JSON already.
+// from, time, those that it has. Binary data is {"base64":"…"}, no data is
+// null. Its data must be JSON already.
 func AppendJSON(b []byte, e Event) []byte {
 	b = append(b, `{"event":`...)
 	b = append(b, text(e.Name)...)
@@ -29,11 +29,14 @@ func AppendJSON(b []byte, e Event) []byte {
 		b = append(b, text(e.Room)...)
 	}
 	b = append(b, `,"data":`...)
-	if e.Binary {
+	switch {
+	case e.Binary:
 		b = append(b, `{"base64":"`...)
 		b = base64.StdEncoding.AppendEncode(b, e.Data)
 		b = append(b, `"}`...)
-	} else {
+	case len(e.Data) == 0:
+		b = append(b, "null"...)
+	default:
 		b = append(b, e.Data...)
 	}
 	if e.Offset != 0 {
