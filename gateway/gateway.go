@@ -162,7 +162,7 @@ func (s *Server) answer(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("gateway: hear probes: %w", err)
 	}
-	if err := s.nc.FlushWithContext(ctx); err != nil {
+	if err := natsconn.Flush(ctx, s.nc); err != nil {
 		return fmt.Errorf("gateway: hear probes: %w", err)
 	}
 	return nil

@@ -81,7 +81,7 @@ type Why string
 // The reasons of a Reset.
 const (
 	Anew      Why = "anew"      // the stream was made anew, or was given a new epoch
-	Fell      Why = "fell"      // the end of the log is below what was heard: sequences are used again
+	Fell      Why = "fell"      // the end of the log is below what was heard: sequences are used again, under the same epoch
 	Behind    Why = "behind"    // more than Config.MostBehind entries behind
 	Forgotten Why = "forgotten" // deaf for so long that a bucket may have forgotten deletions
 )

@@ -3,7 +3,6 @@ package follow
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -142,14 +141,14 @@ func (f *Follower) believes(st State, w uint64) bool {
 func (f *Follower) same(ctx context.Context, st State, w uint64) bool {
 	switch {
 	case st.Epoch != f.base:
-		f.reset(ctx, st, st.Epoch, Anew)
+		f.reset(ctx, st, Anew)
 	case st.Last < w:
 		// The stream still tells its old epoch, but positions in it no longer
-		// mean the same. Nobody but an admin can make that known to all.
-		f.log.Error("follow: the end of the log was lost: run hubmesh setup --new-epoch", "stream", f.cfg.Stream, "last", st.Last, "heard", w)
-		f.reset(ctx, st, st.Epoch+"-"+strconv.FormatInt(st.At.UnixNano(), 36), Fell)
+		// mean the same. Whoever gives positions away makes that known.
+		f.log.Error("follow: the end of the log was lost", "stream", f.cfg.Stream, "last", st.Last, "heard", w)
+		f.reset(ctx, st, Fell)
 	case f.forgotten(st):
-		f.reset(ctx, st, st.Epoch, Forgotten)
+		f.reset(ctx, st, Forgotten)
 	default:
 		return true
 	}
@@ -165,17 +164,17 @@ func (f *Follower) forgotten(st State) bool {
 
 // reset begins anew with the log that st tells of. What waits is of the one
 // before, or is read back.
-func (f *Follower) reset(ctx context.Context, st State, epoch string, why Why) {
+func (f *Follower) reset(ctx context.Context, st State, why Why) {
 	for range len(f.ch) {
 		<-f.ch
 	}
 	f.held, f.suspect = nil, false
 	f.adopt(st)
 	if !f.cfg.FromStart {
-		f.restart(epoch, st.Last, why)
+		f.restart(st.Epoch, st.Last, why)
 		return
 	}
-	f.restart(epoch, 0, why)
+	f.restart(st.Epoch, 0, why)
 	f.fill(ctx, st.Last)
 }
 

@@ -92,3 +92,17 @@ func Drain(nc *nats.Conn) error {
 	<-changed
 	return nil
 }
+
+// flushWait bounds one round trip to NATS.
+const flushWait = 5 * time.Second
+
+// Flush returns nil when NATS has taken all that was said, subscriptions too,
+// within 5 s: from then on what others say is heard.
+func Flush(ctx context.Context, nc *nats.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, flushWait)
+	defer cancel()
+	if err := nc.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("natsconn: ask NATS: %w", err)
+	}
+	return nil
+}

@@ -68,17 +68,9 @@ func Listen(ctx context.Context, nc *nats.Conn, cfg Config, m *meter.Meter, log 
 	return a, nil
 }
 
-// flushWait bounds one round trip to NATS.
-const flushWait = 5 * time.Second
-
 // Ready returns nil when NATS carries what we say: all it takes to answer.
 func (a *Answers) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, flushWait)
-	defer cancel()
-	if err := a.nc.FlushWithContext(ctx); err != nil {
-		return fmt.Errorf("authz: ask NATS: %w", err)
-	}
-	return nil
+	return natsconn.Flush(ctx, a.nc)
 }
 
 // Serve answers until ctx ends and the questions under way are answered.

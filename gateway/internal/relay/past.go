@@ -73,7 +73,7 @@ func (r *Relay) readPage(ctx context.Context, of subject.Room, after frame.Posit
 		return &page{err: err}
 	case !st.Led:
 		return &page{err: errNoone}
-	case st.Epoch != after.Epoch || st.Last < after.Offset:
+	case r.epoch(st.Epoch) != after.Epoch || st.Last < after.Offset:
 		return &page{err: errAnew}
 	}
 	p, bytes := &page{upTo: after.Offset}, 0
@@ -221,7 +221,7 @@ func (r *Relay) history(ctx context.Context, of subject.Room, before uint64, mos
 		}
 	}
 	entries = entries[max(0, len(entries)-most):]
-	return frame.Past{Events: r.rooms.Events(entries), Epoch: st.Epoch, More: older}, nil
+	return frame.Past{Events: r.rooms.Events(entries), Epoch: r.epoch(st.Epoch), More: older}, nil
 }
 
 // Newest answers with the position after which the newest most events of a
@@ -253,7 +253,7 @@ func (r *Relay) newestOf(ctx context.Context, of subject.Room, most int) (after 
 	}
 	n, first, err := r.remaining(ctx, filter, from)
 	if n == 0 {
-		return frame.Position{Epoch: st.Epoch, Offset: st.Last}, 0, err
+		return frame.Position{Epoch: r.epoch(st.Epoch), Offset: st.Last}, 0, err
 	}
-	return frame.Position{Epoch: st.Epoch, Offset: first - 1}, n, err
+	return frame.Position{Epoch: r.epoch(st.Epoch), Offset: first - 1}, n, err
 }

@@ -79,7 +79,7 @@ func Listen(ctx context.Context, cfg Config, nc *nats.Conn, asker *natsconn.Aske
 		}
 		r.subs = append(r.subs, sub)
 	}
-	if err := nc.FlushWithContext(ctx); err != nil {
+	if err := natsconn.Flush(ctx, nc); err != nil {
 		return nil, fmt.Errorf("relay: subscribe: %w", err)
 	}
 	what := r.cfg.Follow

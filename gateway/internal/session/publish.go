@@ -58,7 +58,7 @@ func (s *Session) publish(a frame.Publish) []Do {
 		return []Do{refuse(a.Ref, wire.Invalid, a.Event+" is a name that only the server may say")}
 	case len(a.Key) > MaxKey || a.Key != "" && !a.Durable:
 		return []Do{refuse(a.Ref, wire.Invalid, "key is up to 128 bytes and goes with durable")}
-	case room == subject.All():
+	case room.Type == subject.All().Type:
 		return []Do{refuse(a.Ref, wire.Forbidden, "only backends publish to "+room.String())}
 	}
 	l := &s.signals

@@ -66,7 +66,7 @@ func Listen(ctx context.Context, nc *nats.Conn, cfg Config, m *meter.Meter, log 
 	if err := natsconn.Answer(a.svc, "gateways", cfg.Tree.Svc(subject.Presence, "gateways"), answerWait, a.gateways); err != nil {
 		return nil, errors.Join(err, a.svc.Stop())
 	}
-	if err := a.flush(ctx); err != nil {
+	if err := natsconn.Flush(ctx, a.nc); err != nil {
 		return nil, errors.Join(err, a.svc.Stop())
 	}
 	return a, nil
@@ -100,23 +100,11 @@ func (a *Answers) gateways(context.Context, struct{}) (wire.GatewaysAnswer, erro
 
 // Ready returns nil when NATS carries what we say and all leases are known.
 func (a *Answers) Ready(ctx context.Context) error {
-	if err := a.flush(ctx); err != nil {
+	if err := natsconn.Flush(ctx, a.nc); err != nil {
 		return err
 	}
 	if !a.leases.Whole() {
 		return fmt.Errorf("presence: %w", errBehind)
-	}
-	return nil
-}
-
-// flushWait bounds one round trip to NATS.
-const flushWait = 5 * time.Second
-
-func (a *Answers) flush(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, flushWait)
-	defer cancel()
-	if err := a.nc.FlushWithContext(ctx); err != nil {
-		return fmt.Errorf("presence: ask NATS: %w", err)
 	}
 	return nil
 }

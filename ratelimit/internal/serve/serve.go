@@ -13,7 +13,6 @@ package serve
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -67,24 +66,12 @@ func Listen(ctx context.Context, nc *nats.Conn, cfg Config, m *meter.Meter, log 
 	a.crowds.waiting = map[bucket.Key][]*waiter{}
 	err = natsconn.Answer(svc, "take", cfg.Tree.Svc(subject.Ratelimit, "take"), answerWait, a.take)
 	if err == nil {
-		err = a.flush(ctx)
+		err = natsconn.Flush(ctx, a.nc)
 	}
 	if err != nil {
 		return nil, errors.Join(err, svc.Stop())
 	}
 	return a, nil
-}
-
-// flushWait bounds one round trip to NATS.
-const flushWait = 5 * time.Second
-
-func (a *Answers) flush(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, flushWait)
-	defer cancel()
-	if err := a.nc.FlushWithContext(ctx); err != nil {
-		return fmt.Errorf("ratelimit: ask NATS: %w", err)
-	}
-	return nil
 }
 
 // Ready returns nil when NATS carries what we say, and the bucket is there.
