@@ -2,7 +2,10 @@ package doortest
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"unicode/utf8"
@@ -36,6 +39,35 @@ func Hear(t testing.TB, talk door.Talk, p door.Packet) []frame.In {
 		}
 	}
 	return asks
+}
+
+// Written is every packet that clients write in the stories of dir: seeds for
+// a fuzz target.
+func Written(tb testing.TB, dir string) (all []door.Packet) {
+	tb.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.txt"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, path := range files {
+		text, err := os.ReadFile(path) //nolint:gosec // a file of the test's own
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			verb, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+			form, ok := strings.CutPrefix(verb, ">")
+			if !ok {
+				continue
+			}
+			p, err := packet(form, rest)
+			if err != nil {
+				tb.Fatalf("%s: %q: %v", path, line, err)
+			}
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 func speakable(t testing.TB, packets []door.Packet) {

@@ -97,9 +97,9 @@ func showIn(in frame.In) string {
 		w.number("limit", uint64(a.Limit)) //nolint:gosec // a door gives none below 0
 	case frame.Heartbeat:
 	case frame.Wrong:
-		w.text("text", a.Text)
+		w = append(w, a.Text)
 	case frame.Malformed:
-		w.text("text", a.Text)
+		w = append(w, a.Text)
 	case frame.Broken:
 		w = append(w, a.End.String())
 	}
@@ -119,9 +119,11 @@ func showHello(h door.Hello) string {
 // showPacket writes a packet as a form (x, q or none), a space, and its bytes.
 func showPacket(p door.Packet) string {
 	switch {
+	case p.Binary && len(p.Data) == 0:
+		return "x"
 	case p.Binary:
 		return "x " + hex.EncodeToString(p.Data)
-	case !utf8.Valid(p.Data), strings.ContainsFunc(string(p.Data), func(r rune) bool { return r != ' ' && !unicode.IsPrint(r) }):
+	case len(p.Data) == 0, !utf8.Valid(p.Data), strings.ContainsFunc(string(p.Data), func(r rune) bool { return r != ' ' && !unicode.IsPrint(r) }):
 		return "q " + strconv.Quote(string(p.Data))
 	}
 	return " " + string(p.Data)

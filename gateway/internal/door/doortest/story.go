@@ -218,7 +218,9 @@ func (te *teller) packets(packets []door.Packet) {
 	}
 }
 
-func (te *teller) came(format string, args ...any) { fmt.Fprintf(&te.told, format+"\n", args...) }
+func (te *teller) came(format string, args ...any) {
+	te.told.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
+}
 
 // packet reads what showPacket writes.
 func packet(form, rest string) (p door.Packet, err error) {
