@@ -304,6 +304,25 @@ func TestSetupMakesWhatServicesNeedAndGivesANewEpoch(t *testing.T) {
 	}
 }
 
+func TestDevOnAnotherNATSShowsNoLogin(t *testing.T) {
+	s := natstest.Server(t, func(o *server.Options) { o.DontListen = false })
+	host := strings.TrimPrefix(s.ClientURL(), "nats://")
+	h := dev(t, t.TempDir(), "HUBMESH_NATS_URL=nats://ann:hunter2@"+host, "HUBMESH_EVENT_MAX_BYTES=1MiB")
+	if want := "nats://" + host; h.nats != want {
+		t.Errorf("NATS is said to be at %s, want %s", h.nats, want)
+	}
+	if out, faults, status := h.client("pub", "lobby:1", "hello", "1", "--durable"); status != 0 {
+		t.Errorf("pub = %d, %s%s", status, out, faults)
+	}
+	h.interrupt()
+	if status := h.wait(); status != 0 {
+		t.Errorf("dev after Ctrl-C: status %d, want 0", status)
+	}
+	if said := h.out.String() + h.err.String(); strings.Contains(said, "hunter2") {
+		t.Errorf("dev shows the password:\n%s", said)
+	}
+}
+
 func TestDevKeepsItsSecretToItself(t *testing.T) {
 	h := dev(t, t.TempDir())
 	if runtime.GOOS == "windows" {

@@ -16,7 +16,7 @@ import (
 func (d *dev) banner(c console, m *mesh.Mesh) (screen.Banner, error) {
 	at := reachable(m.Gateways()[0].Addr())
 	b := screen.Banner{
-		Clients: []string{"ws://" + at + "/ws"}, NATS: m.NATSURL(), Without: d.mesh.Without,
+		Clients: []string{"ws://" + at + "/ws"}, NATS: withoutLogin(m.NATSURL()), Without: d.mesh.Without,
 		Valid: "7 days", Rooms: "rooms task:…, project:…, team:… (lobby:… is everyone's)",
 		NoToken: "Tokens are checked with your public keys: bring your own, as TOKEN below.",
 	}
@@ -87,6 +87,18 @@ func quote(word string) string {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// withoutLogin leaves user:password@ out of a list of addresses.
+func withoutLogin(urls string) string {
+	list := strings.Split(urls, ",")
+	for i, u := range list {
+		if at := strings.LastIndex(u, "@"); at >= 0 {
+			scheme, _, _ := strings.Cut(u, "://")
+			list[i] = scheme + "://" + u[at+1:]
+		}
+	}
+	return strings.Join(list, ",")
 }
 
 // reachable is where a client on this machine connects to a listener.
