@@ -22,6 +22,7 @@ const Version = "0.1.0"
 // its other replicas through the queue group of its name. It answers from its
 // Answer calls until Stop.
 type Answerer struct {
+	nc    *nats.Conn
 	svc   micro.Service
 	log   *slog.Logger
 	group string
@@ -46,7 +47,7 @@ func Service(nc *nats.Conn, name, description string, log *slog.Logger) (*Answer
 	if err != nil {
 		return nil, fmt.Errorf("natsconn: add service %s: %w", name, err)
 	}
-	return &Answerer{svc: svc, log: log, group: name, slots: make(chan struct{}, answersAtOnce)}, nil
+	return &Answerer{nc: nc, svc: svc, log: log, group: name, slots: make(chan struct{}, answersAtOnce)}, nil
 }
 
 // Fault is an error that the asker hears: a code and a text fit for a reader.
@@ -119,17 +120,19 @@ func (a *Answerer) refuse(req micro.Request, err error) {
 	}
 }
 
-// Stop tells NATS to send no more requests and waits until those under way
-// are answered. Some that NATS has already sent may still wait in the
-// subscription: they are answered too, and whoever drains the connection waits
-// for them.
+// Stop returns when NATS sends no more requests and those under way are
+// answered. Some that NATS had sent before may still wait in the subscription:
+// they are answered too, and whoever drains the connection waits for them.
 func (a *Answerer) Stop() error {
 	err := a.svc.Stop()
+	if err == nil && a.nc.IsConnected() {
+		err = a.nc.FlushTimeout(flushWait)
+	}
 	a.mu.Lock()
 	a.stopped = true
 	a.mu.Unlock()
 	a.busy.Wait()
-	if err != nil {
+	if err != nil && a.nc.IsConnected() { // else NATS has forgotten the subscriptions by itself
 		return fmt.Errorf("natsconn: stop %s: %w", a.group, err)
 	}
 	return nil
