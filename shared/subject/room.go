@@ -59,8 +59,9 @@ func ParseKey(key string) (r Room, ok bool) {
 }
 
 // ValidUser reports whether s can be a user: 1 to 128 bytes that can also be
-// a room's id, since every user has a room.
-func ValidUser(s string) bool { return validText(s, MaxUser) }
+// a room's id, since every user has a room, and no space at either end, which
+// a header of NATS would lose: "ann " would speak to backends as ann.
+func ValidUser(s string) bool { return validText(s, MaxUser) && strings.Trim(s, " ") == s }
 
 // ValidEvent reports whether s can be an event's name: 1 to 128 bytes of
 // UTF-8, no control characters, no space at either end, and no empty part

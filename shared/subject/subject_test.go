@@ -84,6 +84,17 @@ func TestAnEventsNameHasNoEmptyPartAndNoSpaceAtItsEnds(t *testing.T) {
 	}
 }
 
+func TestAUsersNameHasNoSpaceThatAHeaderWouldLose(t *testing.T) {
+	for name, want := range map[string]bool{
+		"ann": true, "ann@example.com": true, "Ann Lee": true, "ä": true, strings.Repeat("a", 128): true,
+		"": false, " ann": false, "ann ": false, "ann\t": false, "a\nb": false, "\xff": false, strings.Repeat("a", 129): false,
+	} {
+		if got := subject.ValidUser(name); got != want {
+			t.Errorf("ValidUser(%q) = %v, want %v", name, got, want)
+		}
+	}
+}
+
 func TestAPrefixIsOneToken(t *testing.T) {
 	for prefix, want := range map[string]bool{
 		"": true, "hub": true, "acme-2": true, "Acme": false, "a.b": false, "a*": false, "2a": false, "a_b": false, strings.Repeat("a", 33): false,
