@@ -103,11 +103,14 @@ func (c *Client) askJoin(d session.AskJoin) {
 	})
 }
 
-// greet lets the connection into its own rooms and tells it so.
+// greet makes the connection known, lets it into its own rooms and tells it so.
+// Before, nothing from the bus could reach it: nobody knows yet who it is.
 func (c *Client) greet(d session.Greet) {
 	c.pool = c.house.pools.enter(d.Hello.User)
-	c.house.rooms.Enter(c.member, keys(d.Rooms), func(at frame.Position) []*room.Line {
-		d.Hello.Position = at
+	c.house.rooms.Add(c.member, keys(d.Rooms), func(at frame.Position) []*room.Line {
+		if len(d.Replays) == 0 {
+			d.Hello.Position = at
+		}
 		lines := c.spell(d.Hello)
 		for _, o := range d.Then {
 			lines = append(lines, c.spell(o)...)
@@ -119,9 +122,24 @@ func (c *Client) greet(d session.Greet) {
 
 func (c *Client) enter(d session.Enter) {
 	c.leave(replayed(d.Replays)) // from those that it is in already it hears nothing until it is there again
-	c.house.rooms.Enter(c.member, keys(d.Rooms), func(at frame.Position) []*room.Line {
+	here := make([]string, 0, len(d.Rooms))
+	onTheWay := map[string]*replay{}
+	for _, r := range d.Rooms {
+		if rp := c.replays[r.Key()]; rp != nil {
+			onTheWay[r.String()] = rp // it enters when it has been told its past, not before
+			continue
+		}
+		here = append(here, r.Key())
+	}
+	c.house.rooms.Enter(c.member, here, func(at frame.Position) []*room.Line {
 		for i := range d.Reply.Rooms {
-			d.Reply.Rooms[i].Offset, d.Reply.Rooms[i].Epoch = at.Offset, at.Epoch
+			told := &d.Reply.Rooms[i]
+			switch rp := onTheWay[told.Room]; {
+			case rp != nil:
+				told.Offset, told.Epoch = min(rp.after.Offset, at.Offset), rp.after.Epoch
+			case told.Epoch == "":
+				told.Offset, told.Epoch = at.Offset, at.Epoch
+			}
 		}
 		return c.spell(frame.Ack{Ref: d.Ref, Body: d.Reply})
 	})

@@ -117,7 +117,6 @@ func (h *House) Open(caller Caller, hello door.Hello, admitted *wire.ConnectAnsw
 		member: &room.Member{ID: id, Profile: hello.Talk.Profile(), Outbox: room.NewOutbox()},
 	}
 	c.init()
-	h.rooms.Add(c.member)
 	h.meter.Opened()
 	c.do(func() {
 		c.write(c.talk.Open())

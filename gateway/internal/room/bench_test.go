@@ -14,7 +14,7 @@ func crowd(n int) (r *room.Rooms, write func()) {
 	members := make([]*room.Member, n)
 	for i := range members {
 		members[i] = newMember(strconv.Itoa(i), p)
-		r.Add(members[i])
+		r.Add(members[i], nil, silent)
 		r.Enter(members[i], []string{"task.1"}, silent)
 	}
 	buf := make([][]byte, 0, 8)

@@ -39,15 +39,17 @@ func New(framing Frame) *Rooms {
 	return &Rooms{frame: framing, rooms: map[string]map[*Member]uint64{}, members: map[string]*Member{}, tail: newTail(0)}
 }
 
-// Add makes a connection known by its id, in no room yet.
-func (r *Rooms) Add(m *Member) {
+// Add makes a connection known by its id and puts it into rooms, as Enter
+// does: what say returns is the first that it hears.
+func (r *Rooms) Add(m *Member, keys []string, say func(frame.Position) []*Line) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m.in = map[string]struct{}{}
 	r.members[m.ID] = m
+	r.enterAll(m, keys, say)
 }
 
-// Remove takes a connection out of everything.
+// Remove takes a connection out of everything, if it was ever added.
 func (r *Rooms) Remove(m *Member) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -75,8 +77,12 @@ func (r *Rooms) Enter(m *Member, keys []string, say func(frame.Position) []*Line
 	if r.members[m.ID] != m {
 		return // it has ended meanwhile
 	}
+	r.enterAll(m, keys, say)
+}
+
+func (r *Rooms) enterAll(m *Member, keys []string, say func(frame.Position) []*Line) {
 	for _, key := range keys {
-		r.enter(m, key, 0)
+		r.enter(m, key, r.rooms[key][m]) // what it has already it does not hear again
 	}
 	for _, l := range say(r.at) {
 		m.Outbox.Offer(l)

@@ -44,7 +44,7 @@ func newMember(id string, p door.Profile) *room.Member {
 func newRooms(members ...*room.Member) *room.Rooms {
 	r := room.New(unframed)
 	for _, m := range members {
-		r.Add(m)
+		r.Add(m, nil, silent)
 	}
 	return r
 }
@@ -253,7 +253,7 @@ func TestAPositionIsTrueWhereItStands(t *testing.T) {
 			defer end() // the first to have had its rounds ends the log
 			for round := 0; round < rounds && ctx.Err() == nil; round++ {
 				m := newMember(fmt.Sprintf("%d-%d", c, round), p)
-				r.Add(m)
+				r.Add(m, nil, silent)
 				var got []string
 				r.Enter(m, keys[c%3:c%3+1], at)
 				for range 3 {
