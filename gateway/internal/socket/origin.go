@@ -28,16 +28,24 @@ func parseOrigins(list []string) (o origins, err error) {
 			continue
 		}
 		u, err := url.Parse(entry)
-		if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" && u.Path != "/" {
-			return o, fmt.Errorf("socket: origin %q: want *, https://app.example.com or https://*.example.com", entry)
+		if err != nil || u.Scheme == "" || u.Host == "" || !strings.EqualFold(strings.TrimSuffix(entry, "/"), normal(u)) {
+			return o, errOrigin(entry)
 		}
-		if rest, ok := strings.CutPrefix(u.Host, "*"); ok {
-			o.below = append(o.below, below{strings.ToLower(u.Scheme), strings.ToLower(rest)})
-			continue
+		host, under := strings.CutPrefix(strings.ToLower(u.Host), "*.")
+		switch {
+		case host == "" || strings.Contains(host, "*"):
+			return o, errOrigin(entry)
+		case under:
+			o.below = append(o.below, below{u.Scheme, "." + host})
+		default:
+			o.exact[normal(u)] = true
 		}
-		o.exact[normal(u)] = true
 	}
 	return o, nil
+}
+
+func errOrigin(entry string) error {
+	return fmt.Errorf("socket: origin %q: want *, https://app.example.com or https://*.example.com", entry)
 }
 
 func normal(u *url.URL) string { return strings.ToLower(u.Scheme + "://" + u.Host) }

@@ -56,7 +56,10 @@ func (c *conn) message() (p door.Packet, err error) {
 	var begun bool
 	for {
 		h, err := ws.ReadHeader(c.in)
-		if err != nil {
+		switch {
+		case errors.Is(err, ws.ErrHeaderLengthMSB): // 5.2: the most significant bit must be 0
+			return p, breach{frame.Protocol}
+		case err != nil:
 			return p, err
 		}
 		c.heard.Store(time.Now().UnixNano())
@@ -69,18 +72,15 @@ func (c *conn) message() (p door.Packet, err error) {
 			}
 			continue
 		}
-		if int64(len(p.Data))+h.Length > c.server.cfg.MaxMessage {
+		if h.Length > c.server.cfg.MaxMessage-int64(len(p.Data)) { // their sum may be more than 63 bits
 			return p, breach{frame.TooLarge}
 		}
 		if !begun {
 			begun, p.Binary = true, h.OpCode == ws.OpBinary
 		}
-		at := len(p.Data)
-		p.Data = append(p.Data, make([]byte, h.Length)...)
-		if _, err := io.ReadFull(c.in, p.Data[at:]); err != nil {
+		if p.Data, err = c.payload(p.Data, h); err != nil {
 			return p, err
 		}
-		ws.Cipher(p.Data[at:], h.Mask, 0)
 		if !h.Fin {
 			continue
 		}
@@ -89,6 +89,24 @@ func (c *conn) message() (p door.Packet, err error) {
 		}
 		return p, nil
 	}
+}
+
+// piece is how much of a payload is made room for before it comes. A header
+// alone must not cost what it announces: many clients may send one and wait.
+const piece = 32 << 10
+
+// payload reads a frame's payload behind data.
+func (c *conn) payload(data []byte, h ws.Header) ([]byte, error) {
+	begin := len(data)
+	for end := begin + int(h.Length); len(data) < end; {
+		at := len(data)
+		data = append(data, make([]byte, min(piece, end-at))...)
+		if _, err := io.ReadFull(c.in, data[at:]); err != nil {
+			return nil, err
+		}
+	}
+	ws.Cipher(data[begin:], h.Mask, 0)
+	return data, nil
 }
 
 // check holds a frame's header to RFC 6455: masked (5.1), no reserved bit
@@ -134,7 +152,7 @@ func (c *conn) closing(data []byte) error {
 		if !utf8.ValidString(reason) {
 			return breach{frame.NotUTF8}
 		}
-		if len(data) == 1 || ws.CheckCloseFrameData(code, reason) != nil {
+		if len(data) == 1 || !onTheWire(code) {
 			return breach{frame.Protocol}
 		}
 	}
@@ -142,4 +160,16 @@ func (c *conn) closing(data []byte) error {
 	c.echo = code
 	c.mu.Unlock()
 	return errClosed
+}
+
+// onTheWire reports whether a close code may be sent: those of RFC 6455 but
+// the ones that only an API shows, those that IANA added since (1012 to 1014),
+// and those of libraries and applications. ws.CheckCloseFrameData refuses the
+// second and lets pass what is above 4999.
+func onTheWire(code ws.StatusCode) bool {
+	switch {
+	case code >= 1000 && code <= 1003, code >= 1007 && code <= 1014, code >= 3000 && code <= 4999:
+		return true
+	}
+	return false
 }

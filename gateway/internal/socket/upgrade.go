@@ -132,6 +132,9 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, subprotocol str
 	if err != nil {
 		s.meter.Failed(wire.Invalid)
 		s.log.Debug("socket: upgrade", obs.Err, err)
+		if raw != nil {
+			_ = raw.Close() // it was answered, and nobody else owns it
+		}
 		return nil, nil, false
 	}
 	return raw, rw.Reader, true

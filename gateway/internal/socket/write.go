@@ -64,7 +64,7 @@ func (c *conn) write() {
 			waiting := net.Buffers(lines)
 			if _, err := waiting.WriteTo(c.raw); err != nil {
 				out.Finish(frame.GoingAway)
-				end, _ := out.End() // the first end holds
+				_, end, _ = out.Take(nil, 0) // lets go of who waits; the first end holds
 				c.client.Bye(end)
 				c.cut()
 				return

@@ -1,0 +1,177 @@
+package socket
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hubmesh/hubmesh/gateway/internal/client"
+	"github.com/hubmesh/hubmesh/gateway/internal/door"
+	"github.com/hubmesh/hubmesh/gateway/internal/door/native"
+	"github.com/hubmesh/hubmesh/gateway/internal/frame"
+	"github.com/hubmesh/hubmesh/gateway/internal/meter"
+	"github.com/hubmesh/hubmesh/gateway/internal/room"
+	"github.com/hubmesh/hubmesh/gateway/internal/session"
+)
+
+// echo is a door of a protocol that says what it hears, so that a test sees
+// what the socket made of it. It ends connections as the native one does.
+type echo struct{ native.Door }
+
+func (e echo) Meet(h door.Handshake) (door.Hello, string, bool) {
+	hello, text, ok := e.Door.Meet(h)
+	hello.Talk = echoes{hello.Talk}
+	return hello, text, ok
+}
+
+type echoes struct{ door.Talk }
+
+func (echoes) Hear(p door.Packet) ([]frame.In, []door.Packet) { return nil, []door.Packet{p} }
+
+// house is what a server of a test stands in.
+type house struct {
+	*Server
+	clients *client.House
+	rooms   *room.Rooms
+}
+
+// newHouse returns a server for clients that ask nobody: there is no NATS
+// behind it.
+func newHouse(t testing.TB, change func(*Config)) house {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	m := meter.New(prometheus.NewRegistry())
+	rooms := room.New(Frame)
+	clients := client.New(client.Config{
+		Gateway: "g", FirstNumber: 1, Session: session.Config{AuthWait: time.Hour}, Now: time.Now,
+	}, rooms, nil, nil, Frame, m, log)
+	cfg := Config{MaxConnections: 1000, MaxMessage: 1 << 20, Heartbeat: 25 * time.Second, LastWords: 2 * time.Second}
+	if change != nil {
+		change(&cfg)
+	}
+	s, err := New(cfg, clients, m, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return house{s, clients, rooms}
+}
+
+// serveHTTP serves a door on a loopback port until the test ends, and returns
+// its address.
+func (h house) serveHTTP(t testing.TB, d door.Door) (addr string) {
+	t.Helper()
+	hs := httptest.NewServer(h.Handler(d))
+	t.Cleanup(func() {
+		h.Kill()
+		hs.Close()
+	})
+	return hs.Listener.Addr().String()
+}
+
+// peer is the other end of a connection.
+type peer struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+// patience bounds everything that a test waits for at a real socket.
+const patience = 20 * time.Second
+
+// handshake is a WebSocket handshake with more headers.
+func handshake(path string, headers ...string) string {
+	return "GET " + path + " HTTP/1.1\r\nHost: gateway\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+		strings.Join(append(headers, "\r\n"), "\r\n")
+}
+
+// dial opens a WebSocket; what is in first is sent in one go with the
+// handshake.
+func dial(t testing.TB, addr, path, first string) *peer {
+	t.Helper()
+	raw, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = raw.Close() })
+	_ = raw.SetDeadline(time.Now().Add(patience))
+	p := &peer{raw, bufio.NewReader(raw)}
+	p.send(t, handshake(path)+first)
+	answer, err := http.ReadResponse(p.in, nil)
+	if err != nil || answer.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("handshake: %v, %v", answer, err)
+	}
+	return p
+}
+
+func (p *peer) send(t testing.TB, bytes string) {
+	t.Helper()
+	if _, err := io.WriteString(p, bytes); err != nil {
+		t.Fatalf("send: %v", err)
+	}
+}
+
+// next reads a frame as text: the kind and the payload of a message, a pong,
+// or of a close the code and its reason; "end" for the end of the connection
+// and "cut" for a reset.
+func (p *peer) next() string {
+	f, err := ws.ReadFrame(p.in)
+	switch {
+	case errors.Is(err, io.EOF):
+		return "end"
+	case err != nil:
+		return "cut: " + err.Error()
+	case f.Header.Masked || f.Header.Rsv != 0 || !f.Header.Fin:
+		return "a frame that no server sends"
+	}
+	switch f.Header.OpCode {
+	case ws.OpText:
+		return "text " + string(f.Payload)
+	case ws.OpBinary:
+		return "binary " + string(f.Payload)
+	case ws.OpPing:
+		return "ping " + string(f.Payload)
+	case ws.OpPong:
+		return "pong " + string(f.Payload)
+	case ws.OpClose:
+		code, reason := ws.ParseCloseFrameData(f.Payload)
+		return strings.TrimSpace("close " + closeName(code) + " " + reason)
+	default:
+		return "an opcode that no server sends"
+	}
+}
+
+// all reads frames to the connection's end, or to the first cut.
+func (p *peer) all() (heard []string) {
+	for {
+		s := p.next()
+		if s == "end" {
+			return heard
+		}
+		heard = append(heard, s)
+		if strings.HasPrefix(s, "cut") {
+			return heard
+		}
+	}
+}
+
+// await lets others run until ok: the system tells a server of a connection's
+// end when it likes, and a server tells nobody.
+func await(t testing.TB, ok func() bool) {
+	t.Helper()
+	for late := time.Now().Add(patience); !ok(); runtime.Gosched() {
+		if time.Now().After(late) {
+			t.Fatalf("not in %v", patience)
+		}
+	}
+}
