@@ -50,6 +50,10 @@ type State struct {
 	Made    time.Time     // when the stream was made
 	At      time.Time     // the server's clock
 	Forgets time.Duration // how long a bucket remembers that a key is gone; 0 means for ever
+
+	PerSubject int64         // entries that are kept of a subject; zero or less: all
+	MaxAge     time.Duration // of an entry; likewise
+	MaxBytes   int64         // of all entries; likewise
 }
 
 // State asks the stream once. The error wraps store.ErrMissing when there is
@@ -77,6 +81,10 @@ func (r *Reader) State(ctx context.Context) (State, error) {
 		Made:    info.Created,
 		At:      info.TimeStamp,
 		Forgets: info.Config.SubjectDeleteMarkerTTL,
+
+		PerSubject: info.Config.MaxMsgsPerSubject,
+		MaxAge:     info.Config.MaxAge,
+		MaxBytes:   info.Config.MaxBytes,
 	}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hubmesh/hubmesh/gateway/internal/frame"
+	"github.com/hubmesh/hubmesh/gateway/internal/relay"
 	"github.com/hubmesh/hubmesh/gateway/internal/room"
 	"github.com/hubmesh/hubmesh/gateway/internal/session"
 	"github.com/hubmesh/hubmesh/shared/subject"
@@ -106,14 +107,14 @@ func (c *Client) look(d session.Look) {
 	}
 	for i, ask := range d.Rooms {
 		if ask.Since != nil {
-			c.house.relay.Judge(ask.Room, *ask.Since, func(recovered bool, missed int) {
-				found[i] = session.Found{Recovered: recovered, Replay: recovered, After: *ask.Since, Events: missed}
+			c.house.relay.Judge(ask.Room, *ask.Since, c.ID(), func(s relay.Span, recovered bool) {
+				found[i] = session.Found{Recovered: recovered, Replay: recovered, After: s.After, UpTo: s.UpTo, Events: s.Events}
 				done()
 			})
 			continue
 		}
-		c.house.relay.Newest(ask.Room, ask.Last, func(after frame.Position, events int, err error) {
-			found[i] = session.Found{Replay: err == nil, After: after, Events: events}
+		c.house.relay.Newest(ask.Room, ask.Last, c.ID(), func(s relay.Span, err error) {
+			found[i] = session.Found{Replay: err == nil, After: s.After, UpTo: s.UpTo, Events: s.Events}
 			done()
 		})
 	}

@@ -134,10 +134,10 @@ func TestAfterTheLogLostItsEndNoPositionFromBeforeIsRecovered(t *testing.T) {
 		t.Errorf("gateways tell the epochs %q, %q and %q, want one", one.Epoch, two.Epoch, three.Epoch)
 	}
 	answers := make(chan bool, 2)
-	answer := func(recovered bool, _ int) { answers <- recovered }
+	answer := func(_ Span, recovered bool) { answers <- recovered }
 	room := subject.Room{Type: "task", ID: "42"}
-	third.Judge(room, known, answer)
-	third.Judge(room, frame.Position{Epoch: one.Epoch, Offset: 15}, answer)
+	third.Judge(room, known, "nobody", answer)
+	third.Judge(room, frame.Position{Epoch: one.Epoch, Offset: 15}, "nobody", answer)
 	if <-answers {
 		t.Error("a position from before the fall was recovered")
 	}

@@ -105,8 +105,9 @@ func (p *pages) get(key pageKey, read func(context.Context) *page, answer func(*
 	if underWay {
 		return
 	}
+	late := time.Now().Add(readWait) // from here: what waits for others that wait does not wait anew
 	queued := p.do(func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, readWait)
+		ctx, cancel := context.WithDeadline(ctx, late)
 		defer cancel()
 		p.settle(key, read(ctx))
 	})

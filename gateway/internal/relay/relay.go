@@ -58,6 +58,7 @@ type Relay struct {
 	subs     []*nats.Subscription
 	pages    pages
 
+	keeps       atomic.Pointer[keeps]
 	mark        atomic.Uint64 // offset of the last mark; 0: none
 	markSubject string
 }

@@ -12,9 +12,9 @@ const (
 // Past is what a room's members missed since a position, as far as memory
 // tells.
 type Past struct {
-	Held   bool           // it tells: everything after the position is in memory
-	Missed int            // events after it
-	At     frame.Position // where the log is now
+	Held    bool           // it tells: everything after the position is in memory
+	At      frame.Position // where the log is now
+	Entries []*Entry       // of the room after the position, oldest first
 }
 
 // Past tells what a room holds after a position. A position ahead of the log
@@ -26,25 +26,36 @@ func (r *Rooms) Past(key string, since frame.Position) Past {
 	if since.Epoch != r.at.Epoch || since.Offset > r.at.Offset || !r.tail.holds(since.Offset) {
 		return p
 	}
-	p.Held = true
-	for _, e := range r.tail.since(key, since.Offset, 0) {
-		if e.is() {
-			p.Missed++
-		}
-	}
+	p.Held, p.Entries = true, r.tail.since(key, since.Offset, 0)
 	return p
 }
 
-// Newest tells after which position a room's newest most events stand, if
+// Newest tells a room's newest most entries, and where the log is now, if
 // memory holds so many.
-func (r *Rooms) Newest(key string, most int) (after frame.Position, held bool) {
+func (r *Rooms) Newest(key string, most int) (newest []*Entry, at frame.Position, held bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	newest := r.tail.since(key, 0, most)
-	if len(newest) < most {
-		return frame.Position{}, false
+	newest = r.tail.since(key, 0, most)
+	return newest, r.at, len(newest) == most
+}
+
+// Count is how many of entries a connection would be told, and when the oldest
+// that is an event was stored, in unix ms.
+func (r *Rooms) Count(entries []*Entry, id string) (events int, oldestMs int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range entries {
+		if !e.is() {
+			continue
+		}
+		if oldestMs == 0 {
+			oldestMs = e.event.TimeMs
+		}
+		if e.except != id {
+			events++
+		}
 	}
-	return frame.Position{Epoch: r.at.Epoch, Offset: newest[0].Offset - 1}, true
+	return events, oldestMs
 }
 
 // Caught is how far Catch came.

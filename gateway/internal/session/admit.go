@@ -129,8 +129,10 @@ func (s *Session) greeted(now time.Time, g *greeting, found []Found) []Do {
 		g.greet.Hello.Recovered = &recovered
 		if recovered {
 			g.greet.Hello.Missed = &missed
+			g.greet.Hello.Position = found[0].UpTo
 			for i, f := range found {
 				g.greet.Replays = append(g.greet.Replays, Replay{Room: g.greet.Rooms[i], After: f.After})
+				g.greet.Hello.Position.Offset = min(g.greet.Hello.Position.Offset, f.UpTo.Offset)
 			}
 			g.greet.Rooms = nil
 		}

@@ -29,8 +29,9 @@ type AskJoin struct {
 	Rooms []subject.Room
 }
 
-// Greet enters the connection's own rooms, tells it Hello with the position
-// it has there, then what is in Then, then what Replays say.
+// Greet enters the connection's own rooms, tells it Hello, then what is in
+// Then, then what Replays say. Hello has a position already where its rooms are
+// those of Replays; else it is where the client enters.
 type Greet struct {
 	Hello   frame.Connected
 	Rooms   []subject.Room
@@ -57,13 +58,15 @@ type Found struct {
 	Recovered bool           // all since the position asked for can be replayed
 	Replay    bool           // something may have to be replayed, or a position waited for
 	After     frame.Position // where a replay begins
-	Events    int            // that it will bring, as far as known
+	UpTo      frame.Position // a client that has been told Events of them has all up to here
+	Events    int
 }
 
-// Enter puts the client into rooms and tells it Reply with the position it
-// has there. Rooms of Reply are Rooms and those of Replays; those that it is
-// in already are told anew. Into the rooms of Replays it comes after their
-// past was replayed, with nothing between.
+// Enter puts the client into rooms and tells it Reply. Rooms of Reply are Rooms
+// and those of Replays; those that it is in already are told anew. Into the
+// rooms of Replays it comes after their past was replayed, with nothing
+// between. Those of Rooms have no position in Reply yet: it is where the client
+// enters.
 type Enter struct {
 	Ref     frame.Ref
 	Rooms   []subject.Room

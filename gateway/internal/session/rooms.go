@@ -29,6 +29,7 @@ type roomAsk struct {
 	key      string
 	denied   bool
 	canceled bool // an unsubscribe came before the answer
+	looked   bool // the room is asked for its past
 }
 
 // replay reports whether something of the past is wanted.
@@ -104,7 +105,7 @@ func (s *Session) enter(j *joining, rights func(subject.Room) wire.RoomRights) [
 		if !ask.canceled && s.rooms[ask.key] == nil {
 			s.judgeRoom(j, ask, rights)
 		}
-		if !ask.denied && !ask.canceled && ask.replay() {
+		if ask.looked = !ask.denied && !ask.canceled && ask.replay(); ask.looked {
 			past = append(past, ask.PastAsk)
 		}
 	}
@@ -161,7 +162,7 @@ func (s *Session) settle(j *joining, found []Found) []Do {
 	e := Enter{Ref: j.ref}
 	for _, ask := range j.asks {
 		var f Found
-		if !ask.denied && ask.replay() && len(found) > 0 {
+		if ask.looked {
 			f, found = found[0], found[1:]
 		}
 		switch {
@@ -178,6 +179,9 @@ func (s *Session) settle(j *joining, found []Found) []Do {
 		told := frame.Entered{Room: ask.Room.String()}
 		if f.Replay {
 			told.Missed = &f.Events
+			// Not where it enters later: whoever has counted what it missed
+			// takes this for its position.
+			told.Offset, told.Epoch = f.UpTo.Offset, f.UpTo.Epoch
 		}
 		if ask.Since != nil {
 			told.Recovered = &f.Recovered
