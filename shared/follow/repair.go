@@ -95,10 +95,10 @@ func (f *Follower) fill(ctx context.Context, top uint64) {
 		}
 		for _, e := range page {
 			f.skip(e.Seq - 1)
+			f.count.filled.Add(1)
 			f.pass(e)
 			f.breathe(ctx)
 		}
-		f.count.filled.Add(uint64(len(page)))
 		f.page(ctx)
 		f.drain()
 	}
