@@ -68,7 +68,10 @@ func (s *Session) Admitted(now time.Time, tag Tag, a wire.ConnectAnswer, p frame
 		if p.Is() {
 			return []Do{refuse(why.ref, p.Code, p.Message)}
 		}
-		s.adopt(a)
+		if tag > s.renewed { // else a newer token's answer has overtaken this one
+			s.renewed = tag
+			s.adopt(a)
+		}
 		return []Do{Say{frame.Ack{Ref: why.ref, Body: frame.Expiry{ExpiresAt: a.ExpiresAt}}}}
 	}
 	return nil

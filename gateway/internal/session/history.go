@@ -56,5 +56,8 @@ func (s *Session) Remembered(tag Tag, page frame.Past, p frame.Problem) []Do {
 	case p.Is():
 		return []Do{refuse(ref, p.Code, p.Message)}
 	}
+	if page.Events == nil {
+		page.Events = []frame.Event{} // a list in JSON too
+	}
 	return []Do{Say{frame.Ack{Ref: ref, Body: page}}}
 }

@@ -37,7 +37,19 @@ func (a PastAsk) replay() bool { return a.Since != nil || a.Last > 0 }
 
 func (*joining) question() {}
 
+// maxNamed is how many rooms one frame may name. A frame of a megabyte can
+// name a third of a million, each of which is looked for among those that are
+// being asked about and is answered by name, with a text.
+const maxNamed = 1000
+
+func tooManyNamed(ref frame.Ref) []Do {
+	return []Do{refuse(ref, wire.TooMany, fmt.Sprintf("a frame may name %d rooms", maxNamed))}
+}
+
 func (s *Session) subscribe(a frame.Subscribe) []Do {
+	if len(a.Rooms) > maxNamed {
+		return tooManyNamed(a.Ref)
+	}
 	j := &joining{ref: a.Ref, reply: frame.Subscribed{Rooms: []frame.Entered{}, Denied: []frame.Denied{}}}
 	var unknown []subject.Room
 	for _, ask := range a.Rooms {
@@ -60,7 +72,7 @@ func (s *Session) subscribe(a frame.Subscribe) []Do {
 		j.asks = append(j.asks, roomAsk{PastAsk: PastAsk{Room: room, Since: ask.Since, Last: ask.Last}, key: key})
 	}
 	if len(unknown) == 0 {
-		return s.enter(j, nil)
+		return s.enter(j, nil) // in all of them already: there is nothing to judge
 	}
 	tag := s.next()
 	s.asked[tag] = j
@@ -121,10 +133,6 @@ func (s *Session) enter(j *joining, rights func(subject.Room) wire.RoomRights) [
 func (s *Session) judgeRoom(j *joining, ask *roomAsk, rights func(subject.Room) wire.RoomRights) {
 	name := ask.Room.String()
 	ask.denied = true
-	if rights == nil { // it was in when it asked and has left since
-		j.deny(name, wire.Invalid, left)
-		return
-	}
 	r := rights(ask.Room)
 	switch {
 	case !r.Allow || !slices.Contains(r.Can, wire.Subscribe):
@@ -204,6 +212,9 @@ func why(message, def string) string {
 }
 
 func (s *Session) unsubscribe(a frame.Unsubscribe) []Do {
+	if len(a.Rooms) > maxNamed {
+		return tooManyNamed(a.Ref)
+	}
 	var left []subject.Room
 	for _, name := range a.Rooms {
 		room, err := subject.ParseRoom(name)

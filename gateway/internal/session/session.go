@@ -50,7 +50,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Malformed frames within a minute that end a connection.
+// Malformed frames within any minute that end a connection.
 const (
 	abuseFrames = 10
 	abuseWithin = time.Minute
@@ -86,8 +86,8 @@ type Session struct {
 	durable lane
 	signals lane
 
-	malformed      int // since malformedSince
-	malformedSince time.Time
+	renewed   Tag         // of the newest token that was asked about and accepted
+	malformed []time.Time // when those of the last minute came, oldest first
 }
 
 // Tag ties an answer to its question. Tags of one session are unique.
@@ -167,12 +167,12 @@ func (s *Session) Hear(now time.Time, ask frame.In) []Do {
 }
 
 func (s *Session) unreadable(now time.Time, m frame.Malformed) []Do {
-	if now.Sub(s.malformedSince) >= abuseWithin {
-		s.malformed, s.malformedSince = 0, now
+	s.malformed = append(s.malformed, now)
+	for now.Sub(s.malformed[0]) >= abuseWithin {
+		s.malformed = s.malformed[1:]
 	}
-	s.malformed++
 	said := refuse(m.Ref, wire.Invalid, m.Text)
-	if s.malformed >= abuseFrames {
+	if len(s.malformed) >= abuseFrames {
 		return s.end(frame.Abuse, said)
 	}
 	return []Do{said}

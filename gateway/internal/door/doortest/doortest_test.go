@@ -95,7 +95,7 @@ func TestAFileIsItsStories(t *testing.T) {
 }
 
 func TestAPacketIsReadAsItIsShown(t *testing.T) {
-	for _, p := range []string{"", "text", " two  spaces ", "line\nline", "\xff", "\u2028", "é🚀"} {
+	for _, p := range []string{"", "text", " two  spaces ", "a\nb", "\xff", "\u2028", "é🚀"} {
 		for _, binary := range []bool{false, true} {
 			want := showPacket(packetOf(p, binary))
 			form, rest, _ := strings.Cut(want, " ")

@@ -147,10 +147,11 @@ func readSubscribe(ref frame.Ref, data json.RawMessage) (frame.Subscribe, error)
 	s := frame.Subscribe{Ref: ref}
 	switch first(data) {
 	case '"':
-		parts = make([]roomPart, 1)
-		if err := json.Unmarshal(data, &parts[0]); err != nil {
+		var one roomPart
+		if err := json.Unmarshal(data, &one); err != nil {
 			return s, errSubscribe
 		}
+		parts = []roomPart{one}
 	case '[':
 		if err := json.Unmarshal(data, &parts); err != nil {
 			return s, errSubscribe
