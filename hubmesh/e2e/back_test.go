@@ -45,6 +45,29 @@ func (h *house) log() follow.State {
 	return st
 }
 
+// read is what the log holds of a room in (after, upTo].
+func (h *house) read(room string, after, upTo uint64) (entries []follow.Entry) {
+	h.t.Helper()
+	of, err := subject.ParseRoom(room)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	tree := subject.Tree{}
+	reader := follow.NewReader(h.nc, follow.Config{Stream: tree.Stream(subject.Events)})
+	epoch := h.log().Epoch
+	for {
+		page, err := reader.Read(h.t.Context(), epoch, tree.Event(of), after, upTo)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if len(page) == 0 {
+			return entries
+		}
+		entries = append(entries, page...)
+		after = page[len(page)-1].Seq
+	}
+}
+
 // at is a position in the log as it is now.
 func (h *house) at(offset uint64) *hub.Position {
 	h.t.Helper()
