@@ -54,17 +54,16 @@ func NewOutbox() *Outbox { return &Outbox{wake: make(chan struct{}, 1)} }
 // connection ends. A signal is refused when the outbox is full; for anything
 // else waiting signals make room, and if that is not enough the outbox ends
 // with frame.TooSlow and refuses everything from then on. Replayed lines do
-// not count: whoever replays asks Relieved before the next.
+// not count: whoever replays asks WhenRelieved before the next.
 func (o *Outbox) Offer(l *Line) (ok bool) {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.ended {
-		o.mu.Unlock()
 		return false
 	}
 	if !l.Replayed && o.live.over(l) {
 		if l.Signal {
 			o.thrown++
-			o.mu.Unlock()
 			return false
 		}
 		o.throwSignals(l)
@@ -81,7 +80,6 @@ func (o *Outbox) Offer(l *Line) (ok bool) {
 		o.live.add(l)
 	}
 	o.rouse()
-	o.mu.Unlock()
 	return true
 }
 
@@ -104,22 +102,17 @@ func (o *Outbox) throwSignals(l *Line) {
 // closed for the reason given. The first end holds.
 func (o *Outbox) Finish(e frame.End) {
 	o.mu.Lock()
-	if o.ended {
-		o.mu.Unlock()
-		return
+	defer o.mu.Unlock()
+	if !o.ended {
+		o.finish(e)
 	}
-	o.finish(e)
 }
 
-// finish ends it, and lets go of the lock to call those who wait.
+// finish ends it. Those who wait are called by the writer, which it wakes:
+// whoever ends an outbox may hold locks that they want.
 func (o *Outbox) finish(e frame.End) {
 	o.ended, o.end = true, e
 	o.rouse()
-	relieved := o.relieved()
-	o.mu.Unlock()
-	for _, r := range relieved {
-		r.call()
-	}
 }
 
 func (o *Outbox) rouse() {
