@@ -20,6 +20,7 @@ func Example() {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a folder of the system's for such
 	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
 	m, err := mesh.Start(ctx, mesh.Config{
 		Dir: dir, NATSListen: "127.0.0.1:0", Gateways: 2,
 		Gateway: gateway.Config{Listen: "127.0.0.1:0", ID: "g"},

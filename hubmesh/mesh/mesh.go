@@ -112,6 +112,9 @@ func (m *Mesh) startBus() (err error) {
 	m.bus, err = startBus(busConfig{
 		dir: m.dir, addr: addr, eventsMax: m.cfg.Store.EventMaxBytes, tree: m.tree, log: m.kit.Log,
 	})
+	if err == nil && !onLoopback(addr) {
+		m.kit.Log.Warn("mesh: whoever reaches this NATS server may do all: it is for development", "addr", addr, "variable", natsListenName)
+	}
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 )
 
@@ -53,4 +54,14 @@ func splitAddr(addr string) (host string, port int, err error) {
 		return "", 0, fmt.Errorf("address %s: want a port from 0 to 65535", addr)
 	}
 	return host, port, nil
+}
+
+// onLoopback reports whether only this machine reaches an address.
+func onLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
