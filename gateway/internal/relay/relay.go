@@ -121,16 +121,16 @@ func (h heard) Entry(e follow.Entry) {
 	h.r.rooms.Log(h.r.entry(e))
 }
 
-// entry is an entry of the log as rooms keep it. What is dropped is complained
-// of when the first is there to hear it.
+// entry is an entry of the log as rooms keep it. What is no event is complained
+// of when the first is there to hear it; what is in no room is at once, as
+// nobody ever will be.
 func (r *Relay) entry(e follow.Entry) *room.Entry {
-	key, _ := r.tree.RoomKey(e.Subject)
+	key, of, ok := r.roomOf(e.Subject)
 	return room.NewEntry(e.Seq, key, len(e.Data)+perEntry, func() (frame.Event, string, bool) {
-		ev, except, why := readEvent(e.Header, e.Data)
-		of, ok := subject.ParseKey(key)
 		if !ok {
-			why = meter.NotRoom
+			return frame.Event{}, "", false
 		}
+		ev, except, why := readEvent(e.Header, e.Data)
 		if why != "" {
 			r.critic.drop(why, e.Subject)
 			return ev, "", false
@@ -138,6 +138,15 @@ func (r *Relay) entry(e follow.Entry) *room.Entry {
 		ev.Room, ev.Offset, ev.TimeMs = of.String(), e.Seq, e.Time.UnixMilli()
 		return ev, except, true
 	})
+}
+
+// roomOf reads the room in a subject, and complains of one that is no room's.
+func (r *Relay) roomOf(subj string) (key string, of subject.Room, ok bool) {
+	key, _ = r.tree.RoomKey(subj)
+	if of, ok = subject.ParseKey(key); !ok {
+		r.critic.drop(meter.NotRoom, subj)
+	}
+	return key, of, ok
 }
 
 // perEntry is about what an entry holds beside its payload, in bytes: headers,
@@ -199,7 +208,7 @@ func Shutdown(message string, reconnectAfter time.Duration) frame.Event {
 
 // signal tells a signal to its room.
 func (r *Relay) signal(m *nats.Msg) {
-	key, ok := r.tree.RoomKey(m.Subject)
+	key, of, ok := r.roomOf(m.Subject)
 	if !ok {
 		return
 	}
@@ -209,8 +218,7 @@ func (r *Relay) signal(m *nats.Msg) {
 			r.critic.drop(why, m.Subject)
 			return e, "", false
 		}
-		room, _ := subject.ParseKey(key)
-		e.Room = room.String()
+		e.Room = of.String()
 		return e, except, true
 	})
 }
