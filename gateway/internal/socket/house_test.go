@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +22,7 @@ import (
 	"github.com/hubmesh/hubmesh/gateway/internal/meter"
 	"github.com/hubmesh/hubmesh/gateway/internal/room"
 	"github.com/hubmesh/hubmesh/gateway/internal/session"
+	"github.com/hubmesh/hubmesh/shared/wire"
 )
 
 // echo is a door of a protocol that says what it hears, so that a test sees
@@ -65,6 +65,24 @@ func newHouse(t testing.TB, change func(*Config)) house {
 		t.Fatal(err)
 	}
 	return house{s, clients, rooms}
+}
+
+// open makes a connection of the house over raw, as a handshake does; admitted
+// is who it is, or nil.
+func (h house) open(t testing.TB, d door.Door, raw net.Conn, admitted *wire.ConnectAnswer) *conn {
+	t.Helper()
+	hello, text, ok := d.Meet(door.Handshake{})
+	if !ok {
+		t.Fatal(text)
+	}
+	if why, ok := h.reserve(); !ok {
+		t.Fatal(why)
+	}
+	c := newConn(h.Server, raw, bufio.NewReader(raw), h.clients.Open(client.Caller{Door: d.Name()}, hello, admitted))
+	if !h.release(c) {
+		t.Fatal("the server is draining")
+	}
+	return c
 }
 
 // serveHTTP serves a door on a loopback port until the test ends, and returns
@@ -165,11 +183,13 @@ func (p *peer) all() (heard []string) {
 	}
 }
 
-// await lets others run until ok: the system tells a server of a connection's
-// end when it likes, and a server tells nobody.
+// await asks again and again: the system tells a server of a connection's end
+// when it likes, and a server tells nobody.
 func await(t testing.TB, ok func() bool) {
 	t.Helper()
-	for late := time.Now().Add(patience); !ok(); runtime.Gosched() {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.Now().Add(patience); !ok(); <-tick.C {
 		if time.Now().After(late) {
 			t.Fatalf("not in %v", patience)
 		}

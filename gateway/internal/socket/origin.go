@@ -80,9 +80,9 @@ func address(r *http.Request, trusted []netip.Prefix) (ip string, forwarded bool
 		return r.RemoteAddr, false
 	}
 	from := peer.Addr().Unmap()
-	chain, real := r.Header.Values("X-Forwarded-For"), r.Header.Get("X-Real-IP")
+	chain, realIP := r.Header.Values("X-Forwarded-For"), r.Header.Get("X-Real-IP")
 	if !within(from, trusted) {
-		return from.String(), len(chain) > 0 || real != ""
+		return from.String(), len(chain) > 0 || realIP != ""
 	}
 	hops := strings.Split(strings.Join(chain, ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
@@ -94,7 +94,7 @@ func address(r *http.Request, trusted []netip.Prefix) (ip string, forwarded bool
 			return a.String(), false
 		}
 	}
-	if a, err := netip.ParseAddr(strings.TrimSpace(real)); err == nil {
+	if a, err := netip.ParseAddr(strings.TrimSpace(realIP)); err == nil {
 		return a.Unmap().String(), false
 	}
 	return from.String(), false

@@ -22,7 +22,6 @@ import (
 	"github.com/hubmesh/hubmesh/gateway/internal/client"
 	"github.com/hubmesh/hubmesh/gateway/internal/frame"
 	"github.com/hubmesh/hubmesh/gateway/internal/meter"
-	"github.com/hubmesh/hubmesh/gateway/internal/relay"
 )
 
 // Config says whom a server lets in and how long it waits. All fields are set.
@@ -173,10 +172,10 @@ func (s *Server) Drain(ctx context.Context, budget time.Duration) {
 	// Half of the budget is for closing, the rest for clients to hear it.
 	spread := min(budget/2, time.Duration(len(conns))*perConnection)
 	for _, c := range conns {
-		wait := time.Duration(rand.Int64N(int64(spread) + 1))
-		c.client.Tell(relay.Shutdown("the gateway is shutting down: come back to another", wait))
+		wait := time.Duration(rand.Int64N(int64(spread) + 1)) //nolint:gosec // spreads clients, hides nothing
+		c.client.Tell(frame.Shutdown("the gateway is shutting down: come back to another", wait))
 	}
-	rand.Shuffle(len(conns), func(i, j int) { conns[i], conns[j] = conns[j], conns[i] })
+	rand.Shuffle(len(conns), func(i, j int) { conns[i], conns[j] = conns[j], conns[i] }) //nolint:gosec // so does this
 	pace := time.NewTicker(max(spread/time.Duration(len(conns)+1), time.Microsecond))
 	defer pace.Stop()
 	for _, c := range conns {
