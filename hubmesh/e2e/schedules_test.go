@@ -61,12 +61,7 @@ func TestEveryMemberHearsEachEventOnceWhateverHappens(t *testing.T) {
 }
 
 func TestEveryMemberHearsEachEventOnceInAClusterToo(t *testing.T) {
-	nodes := natstest.Cluster(t, 3)
-	cfg := config(t)
-	cfg.Gateways = 2
-	cfg.NATS.URL = nodes.Server(0).ClientURL()
-	cfg.Store.Replicas = 3
-	cfg.Gateway.LeaseWatch = -1
+	cfg, nodes := inCluster(t)
 	most, until := budget()
 	tellStories(t, open(t, cfg), nodes, firstSeed(), most, until)
 }
