@@ -12,6 +12,7 @@ import (
 )
 
 func TestTheFirstFrameGreets(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	g := h.mesh.Gateways()[0]
 	for name, c := range map[string]struct{ token, want string }{
@@ -33,6 +34,7 @@ func TestTheFirstFrameGreets(t *testing.T) {
 }
 
 func TestAConnectionsIDIsItsGatewaysAndANumber(t *testing.T) {
+	t.Parallel()
 	cfg := config(t)
 	cfg.Gateway.ID = "eu.west 1/ä"
 	cfg.Gateways = 2
@@ -57,6 +59,7 @@ func TestAConnectionsIDIsItsGatewaysAndANumber(t *testing.T) {
 }
 
 func TestTheFirstFrameBringsTheToken(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	g := h.mesh.Gateways()[0]
 	connected := `{"event":"connected","data":{"connection":"<text>","user":"ann","heartbeatMs":25000,"expiresAt":"<ms>","gateway":"<text>","rooms":["user:ann","hub:all"],"position":{"epoch":"<text>","offset":"<number>"}}}`
@@ -85,6 +88,7 @@ func TestTheFirstFrameBringsTheToken(t *testing.T) {
 }
 
 func TestABadFirstFrameIsToldAndEndsTheConnection(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	g := h.mesh.Gateways()[0]
 	ack := func(code string) string { return `{"ack":3,"error":{"code":"` + code + `","message":"<text>"}}` }
@@ -115,6 +119,7 @@ func TestWhoBringsNoTokenInTimeIsClosed(t *testing.T) {
 }
 
 func TestNothingReachesWhoHasNotShownAToken(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	g := h.mesh.Gateways()[0]
 	_, id := comeWith(t, g, token(t, "ann"))
@@ -141,6 +146,7 @@ func TestNothingReachesWhoHasNotShownAToken(t *testing.T) {
 }
 
 func TestATokenCanBeReplacedByOneOfTheSameUser(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	g := h.mesh.Gateways()[0]
 	k := come(t, g, "ann")

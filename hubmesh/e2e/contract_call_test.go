@@ -11,6 +11,7 @@ import (
 )
 
 func TestAnOwnEventIsAskedOfABackend(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	g := h.mesh.Gateways()[0]
 	calls := make(chan *nats.Msg, 1)
@@ -56,6 +57,7 @@ func TestAnOwnEventIsAskedOfABackend(t *testing.T) {
 }
 
 func TestABackendsAnswerIsTheAck(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	h.answers(t, "hub.call.echo", func(m *nats.Msg) { _ = m.Respond(m.Data) })
 	h.answers(t, "hub.call.say", func(m *nats.Msg) {
@@ -83,6 +85,7 @@ func TestABackendsAnswerIsTheAck(t *testing.T) {
 }
 
 func TestNobodyAnswersACall(t *testing.T) {
+	t.Parallel()
 	cfg := config(t)
 	cfg.Gateway.CallWait = 200 * time.Millisecond
 	h := open(t, cfg)
@@ -96,6 +99,7 @@ func TestNobodyAnswersACall(t *testing.T) {
 }
 
 func TestThirtyTwoCallsAreUnderWayAtMost(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	const most = 32
 	calls := make(chan *nats.Msg, 2*most)

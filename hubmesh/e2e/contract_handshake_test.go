@@ -14,6 +14,7 @@ import (
 )
 
 func TestATokenComesInFiveWays(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	g := h.mesh.Gateways()[0]
 	for name, bring := range map[string]hub.Bring{
@@ -37,6 +38,7 @@ func TestATokenComesInFiveWays(t *testing.T) {
 }
 
 func TestOfSeveralTokensTheFirstFoundCounts(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	g := h.mesh.Gateways()[0]
 	handshake := func(t *testing.T, header, subprotocol, query, cookie string) hub.Config {
@@ -83,6 +85,7 @@ func TestOfSeveralTokensTheFirstFoundCounts(t *testing.T) {
 }
 
 func TestABadTokenRefusesTheUpgrade(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	g := h.mesh.Gateways()[0]
 	now := time.Now().Unix()
@@ -138,6 +141,7 @@ func upgrade() http.Header {
 }
 
 func TestTheSubprotocolIsAgreedToIfOneIsAskedFor(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	g := h.mesh.Gateways()[0]
 	bearer := "bearer." + token(t, "ann")
@@ -166,6 +170,7 @@ func TestTheSubprotocolIsAgreedToIfOneIsAskedFor(t *testing.T) {
 }
 
 func TestAPageOfAnotherOriginIsRefused(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	for name, c := range map[string]struct {
 		allowed, well, ill []string
@@ -207,16 +212,16 @@ func TestAPageOfAnotherOriginIsRefused(t *testing.T) {
 }
 
 func TestAFullGatewayRefusesAndSaysWhenToComeBack(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	cfg := config(t).Gateway
 	cfg.MaxConnections = 1
 	g, _ := h.addGateway(t, cfg)
 	first := come(t, g, "ann")
 	unavailable(t, refused(t, g, hub.Config{Token: token(t, "bob")}))
-	if err := first.socket.Bye(1000, ""); err != nil {
+	if err := first.socket.Cut(); err != nil {
 		t.Fatal(err)
 	}
-	first.ends(1000)
 	until(t, patience, func() error {
 		s, err := hub.Open(t.Context(), hub.Config{URL: "http://" + g.Addr().String(), Token: token(t, "bob")})
 		if err == nil {

@@ -21,6 +21,7 @@ func (k talk) enter(room string) {
 }
 
 func TestAPublishedEventIsHeardByTheOthers(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		data      string // of the publish, beside room and event
 		want      string // of the event, beside its name, room and from
@@ -62,6 +63,7 @@ func TestAPublishedEventIsHeardByTheOthers(t *testing.T) {
 }
 
 func TestAnAckedEventIsStored(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	k := h.member(t, "ann@example.com", "task:a@b")
 	k.asks(`{"id":1,"event":"publish","data":{"room":"task:a@b","event":"task:update","data":{"n":1},"durable":true}}`, `{"ack":1,"data":{"offset":1}}`)
@@ -85,6 +87,7 @@ func TestAnAckedEventIsStored(t *testing.T) {
 }
 
 func TestAKeyIsStoredOnce(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	ann, bob := h.member(t, "ann", "task:1"), h.member(t, "bob", "task:1")
 	post := func(k talk, id, room, key string, offset int) {
@@ -103,6 +106,7 @@ func TestAKeyIsStoredOnce(t *testing.T) {
 }
 
 func TestSomePublishesAreRefused(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	h.member(t, "ann", "task:42").lives()
 	invalid := []string{
@@ -133,6 +137,7 @@ func TestSomePublishesAreRefused(t *testing.T) {
 }
 
 func TestPublishingTakesTheRightNotMembership(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	bob := h.member(t, "bob", "task:42")
 	ann := come(t, h.mesh.Gateways()[0], "ann")

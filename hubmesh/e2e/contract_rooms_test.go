@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/hubmesh/hubmesh/hubmesh/internal/hub"
 )
 
@@ -38,6 +36,7 @@ func quote(s string) string {
 }
 
 func TestRoomsAreEnteredInEverySpelling(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	g := h.mesh.Gateways()[0]
 	for data, rooms := range map[string][]string{
@@ -66,6 +65,7 @@ func TestRoomsAreEnteredInEverySpelling(t *testing.T) {
 }
 
 func TestARoomThatMayNotBeEnteredIsDenied(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	g := h.mesh.Gateways()[0]
 	for code, rooms := range map[string][]string{
@@ -92,6 +92,7 @@ func TestARoomThatMayNotBeEnteredIsDenied(t *testing.T) {
 }
 
 func TestClaimsGiveRooms(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	g := h.mesh.Gateways()[0]
 	all := []string{"team:red", "team:blue", "project:1", "project:2", "task:1", "task:2", "lobby:1"}
@@ -116,6 +117,7 @@ func TestClaimsGiveRooms(t *testing.T) {
 }
 
 func TestARoomThatWasLeftIsHeardNoMore(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	k := come(t, h.mesh.Gateways()[0], "ann")
 	k.asks(`{"id":1,"event":"subscribe","data":["task:1","task:2"]}`, `{"ack":1,"data":{"rooms":`+entered("task:1", "task:2")+`,"denied":[]}}`)
@@ -131,6 +133,7 @@ func TestARoomThatWasLeftIsHeardNoMore(t *testing.T) {
 }
 
 func TestEveryoneHearsTheirOwnRoomAndThatOfAll(t *testing.T) {
+	t.Parallel()
 	h := open(t, config(t))
 	g := h.mesh.Gateways()[0]
 	ann, bob := come(t, g, "ann@example.com"), come(t, g, "bob")
@@ -142,81 +145,33 @@ func TestEveryoneHearsTheirOwnRoomAndThatOfAll(t *testing.T) {
 	}
 }
 
-// replies answers an authz question as one's own authz would.
-func replies(answer string) nats.MsgHandler {
-	return func(m *nats.Msg) { _ = m.Respond([]byte(answer)) }
-}
-
-func TestAnybodysAuthzMayAnswer(t *testing.T) {
-	cfg := config(t)
-	cfg.Without = []string{"authz"}
-	h := open(t, cfg)
-	g := h.mesh.Gateways()[0]
-	asked := make(chan string, 8)
-	h.answers(t, "hub.svc.authz.connect", func(m *nats.Msg) {
-		asked <- string(m.Data)
-		_ = m.Respond([]byte(`{"allow":true,"user":"ann","claims":{"readonly":true},"rooms":["team:red"],"welcome":[{"event":"hello","data":{"n":1}},{"event":"hello","data":{"n":2}}]}`))
-	})
-	h.answers(t, "hub.svc.authz.join", func(m *nats.Msg) {
-		asked <- string(m.Data)
-		_ = m.Respond([]byte(`{"rooms":{"task:42":{"allow":true,"can":["subscribe","presence","history"]},"task:43":{"allow":true,"can":["subscribe","signal"]},"task:44":{"allow":false}}}`))
-	})
-	k := knock(t, g, hub.Config{Token: "anything", Header: map[string][]string{"Origin": {"http://" + g.Addr().String()}}})
-	k.hears(`{"event":"connected","data":{"connection":"<text>","user":"ann","heartbeatMs":25000,"gateway":"<text>","rooms":["user:ann","hub:all","team:red"],"position":{"epoch":"<text>","offset":"<number>"}}}`)
-	k.hears(`{"event":"hello","data":{"n":1}}`)
-	k.hears(`{"event":"hello","data":{"n":2}}`)
-	if err := like(<-asked, `{"token":"anything","door":"native","ip":"127.0.0.1","origin":"http://`+g.Addr().String()+`"}`); err != nil {
-		t.Error(err)
+func TestAPositionIsWhereTheConnectionHasHeardEverything(t *testing.T) {
+	t.Parallel()
+	h := open(t, config(t))
+	ann := h.member(t, "ann", "task:1")
+	for n := range 3 {
+		h.stored(t, "hub.event.task.1", `1`)
+		ann.hears(fmt.Sprintf(`{"event":"message","room":"task:1","data":1,"offset":%d,"time":"<ms>"}`, n+1))
 	}
-	h.stored(t, "hub.event.team.red", `1`)
-	k.hears(`{"event":"message","room":"team:red","data":1,"offset":1,"time":"<ms>"}`)
-
-	k.asks(`{"id":1,"event":"subscribe","data":["task:42","task:43","task:44","task:45"]}`,
-		`{"ack":1,"data":{"rooms":`+entered("task:42", "task:43")+`,"denied":`+denied("forbidden", "task:44", "task:45")+`}}`)
-	if err := like(<-asked, `{"user":"ann","claims":{"readonly":true},"connection":"<text>","rooms":["task:42","task:43","task:44","task:45"]}`); err != nil {
-		t.Error(err)
+	bob, err := hub.Dial(t.Context(), hub.Config{URL: "http://" + h.mesh.Gateways()[0].Addr().String(), Token: token(t, "bob")})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for i, c := range []struct {
-		room    string
-		durable bool
-		want    string
-	}{
-		{"task:42", true, `"error":{"code":"forbidden","message":"<text>"}`},
-		{"task:42", false, `"error":{"code":"forbidden","message":"<text>"}`},
-		{"task:43", true, `"error":{"code":"forbidden","message":"<text>"}`},
-		{"task:43", false, `"data":{}`},
-		{"task:44", false, `"error":{"code":"forbidden","message":"<text>"}`},
-	} {
-		k.asks(fmt.Sprintf(`{"id":%d,"event":"publish","data":{"room":%q,"event":"e","durable":%v}}`, i+2, c.room, c.durable), fmt.Sprintf(`{"ack":%d,%s}`, i+2, c.want))
+	t.Cleanup(func() { _ = bob.Cut() })
+	at := bob.Connected().Position
+	if at.Offset != 3 || at.Epoch == "" {
+		t.Errorf("connected at %v, want offset 3", at)
 	}
-}
-
-func TestASilentAuthzLetsNobodyIn(t *testing.T) {
-	cfg := config(t)
-	cfg.Without = []string{"authz"}
-	cfg.Gateway.DecideWait = 100 * time.Millisecond
-	h := open(t, cfg)
-	g := h.mesh.Gateways()[0]
-	t.Run("when nobody is there", func(t *testing.T) {
-		unavailable(t, refused(t, g, hub.Config{Token: token(t, "ann")}))
-	})
-	t.Run("when it does not answer", func(t *testing.T) {
-		h.answers(t, "hub.svc.authz.connect", func(*nats.Msg) {})
-		unavailable(t, refused(t, g, hub.Config{Token: token(t, "ann")}))
-	})
-	t.Run("into no room either", func(t *testing.T) {
-		h.answers(t, "hub.svc.authz.connect", replies(`{"allow":true,"user":"ann"}`))
-		h.answers(t, "hub.svc.authz.join", func(*nats.Msg) {})
-		k := come(t, g, "ann")
-		k.asks(`{"id":1,"event":"subscribe","data":["task:1"]}`, `{"ack":1,"data":{"rooms":[],"denied":`+denied("unavailable", "task:1")+`}}`)
-		k.asks(`{"id":2,"event":"publish","data":{"room":"task:1","event":"e","durable":true}}`, `{"ack":2,"error":{"code":"unavailable","message":"<text>"}}`)
-		k.asks(`{"id":3,"event":"auth:refresh","data":{"token":"another"}}`, `{"ack":3,"data":{}}`)
-		k.lives()
-	})
-	t.Run("and its own no is passed on", func(t *testing.T) {
-		h.answers(t, "hub.svc.authz.connect", replies(`{"allow":false,"code":"token_expired","message":"yesterday"}`))
-		if r := refused(t, g, hub.Config{Token: "x"}); r.Status != 401 || r.Code != "token_expired" || r.Message != "yesterday" {
-			t.Errorf("refused with %+v", *r)
+	in := enter(t, bob, hub.Room{Room: "task:2"})
+	if in.Offset != 3 || in.Epoch != at.Epoch {
+		t.Errorf("entered at %+v, want where it connected", in)
+	}
+	h.stored(t, "hub.event.task.9", `1`) // in a room that neither is in
+	until(t, patience, func() hub.Position {
+		p, err := bob.Heartbeat(t.Context())
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
+		return p.Position
+	}, func(p hub.Position) bool { return p == hub.Position{Epoch: at.Epoch, Offset: 4} })
 }

@@ -5,21 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"net/http"
-	"reflect"
-	"slices"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"github.com/hubmesh/hubmesh/authz"
 	"github.com/hubmesh/hubmesh/gateway"
 	"github.com/hubmesh/hubmesh/hubmesh/internal/hub"
-	"github.com/hubmesh/hubmesh/shared/natsconn"
-	"github.com/hubmesh/hubmesh/shared/obs"
 )
 
 // The files contract_*_test.go hold the house to what it promises clients,
@@ -166,54 +157,6 @@ func (k talk) lives() {
 		`{"ack":4711,"data":{"time":"<ms>","position":{"epoch":"<text>","offset":"<number>"}}}`)
 }
 
-// like compares two JSON texts. Objects must have the same fields. In want,
-// "<text>" stands for any text that is not empty, "<number>" for any number,
-// "<ms>" for unix milliseconds within two hours of now.
-func like(got, want string) error {
-	var g, w any
-	if err := json.Unmarshal([]byte(got), &g); err != nil {
-		return fmt.Errorf("%.300s is no JSON: %w", got, err)
-	}
-	if err := json.Unmarshal([]byte(want), &w); err != nil {
-		return fmt.Errorf("the story wants %s, which is no JSON: %w", want, err)
-	}
-	if !alike(g, w) {
-		return fmt.Errorf("got  %.1000s\nwant %s", got, want)
-	}
-	return nil
-}
-
-func alike(got, want any) bool {
-	switch w := want.(type) {
-	case string:
-		number, isNumber := got.(float64)
-		text, isText := got.(string)
-		switch w {
-		case "<text>":
-			return isText && text != ""
-		case "<number>":
-			return isNumber
-		case "<ms>":
-			return isNumber && time.Since(time.UnixMilli(int64(number))).Abs() < 2*time.Hour
-		}
-	case []any:
-		g, ok := got.([]any)
-		return ok && slices.EqualFunc(g, w, alike)
-	case map[string]any:
-		g, ok := got.(map[string]any)
-		if !ok || len(g) != len(w) {
-			return false
-		}
-		for name, v := range w {
-			if have, ok := g[name]; !ok || !alike(have, v) {
-				return false
-			}
-		}
-		return true
-	}
-	return reflect.DeepEqual(got, want)
-}
-
 // refused is the answer to a handshake that must not go well.
 func refused(t testing.TB, g *gateway.Server, cfg hub.Config) *hub.Refused {
 	t.Helper()
@@ -230,106 +173,4 @@ func refused(t testing.TB, g *gateway.Server, cfg hub.Config) *hub.Refused {
 		t.Fatalf("handshake: %v, want an HTTP status", err)
 	}
 	return r
-}
-
-// addGateway starts one more gateway, with a configuration of the story's own.
-// It ends with the test or, before, with stop.
-func (h *house) addGateway(t testing.TB, cfg gateway.Config) (g *gateway.Server, stop func()) {
-	t.Helper()
-	g, err := h.tryGateway(t, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		err = g.Serve(ctx)
-	}()
-	stop = func() {
-		cancel()
-		if <-done; err != nil {
-			t.Errorf("the gateway ended with %v", err)
-		}
-	}
-	t.Cleanup(stop)
-	return g, stop
-}
-
-// tryGateway is gateway.Listen over the house's NATS.
-func (h *house) tryGateway(t testing.TB, cfg gateway.Config) (*gateway.Server, error) {
-	t.Helper()
-	kit := obs.Kit{Log: slog.New(slog.DiscardHandler), Registry: obs.NewRegistry()}
-	nc, err := natsconn.Open(natsconn.Config{URL: h.mesh.NATSURL()}, "gateway", kit.Log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	return gateway.Listen(t.Context(), cfg, nc, kit)
-}
-
-// says publishes as a backend does; headers are name, value, name, value.
-func (h *house) says(t testing.TB, subject, payload string, headers ...string) {
-	t.Helper()
-	if err := h.nc.PublishMsg(message(subject, payload, headers)); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func message(subject, payload string, headers []string) *nats.Msg {
-	m := nats.NewMsg(subject)
-	m.Data = []byte(payload)
-	for i := 0; i < len(headers); i += 2 {
-		m.Header.Add(headers[i], headers[i+1])
-	}
-	return m
-}
-
-// stored publishes a durable event as a backend does, and returns its offset.
-func (h *house) stored(t testing.TB, subject, payload string, headers ...string) uint64 {
-	t.Helper()
-	ack, err := h.js.PublishMsg(t.Context(), message(subject, payload, headers))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ack.Sequence
-}
-
-// answers makes h a backend that answers a subject until the test ends.
-func (h *house) answers(t testing.TB, subject string, answer nats.MsgHandler) {
-	t.Helper()
-	sub, err := h.nc.Subscribe(subject, answer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := h.nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = sub.Unsubscribe() })
-}
-
-// get asks a gateway over HTTP and returns the answer, whose body was read.
-func get(t testing.TB, g *gateway.Server, path string, header http.Header) (resp *http.Response, body string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+g.Addr().String()+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header = header
-	resp, err = http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
-	if resp.StatusCode == http.StatusSwitchingProtocols {
-		return resp, ""
-	}
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp, string(text)
 }

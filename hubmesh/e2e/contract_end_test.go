@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hubmesh/hubmesh/hubmesh/internal/hub"
+)
+
+func TestTenMalformedFramesInAMinuteEndTheConnection(t *testing.T) {
+	t.Parallel()
+	h := open(t, config(t))
+	k := come(t, h.mesh.Gateways()[0], "ann")
+	noted := `{"event":"error","data":{"code":"invalid","message":"<text>"}}`
+	acked := `{"ack":5,"error":{"code":"invalid","message":"<text>"}}`
+	for _, c := range []struct{ frame, want string }{
+		{`hello`, noted}, {``, noted}, {`[1]`, noted}, {`"text"`, noted}, {`{"id":5,"event":`, noted},
+		{`{"id":"five","event":"heartbeat"}`, noted}, {`{"id":5}`, acked}, {`{"id":5,"event":7}`, acked}, {`{"id":5,"event":""}`, acked},
+	} {
+		k.asks(c.frame, c.want)
+		k.lives() // what is well formed does not count, nor lift the count
+		k.asks(`{"id":6,"event":"subscribe","data":7}`, `{"ack":6,"error":{"code":"invalid","message":"<text>"}}`)
+	}
+	k.say(`the tenth`)
+	k.endsAfter(4400, noted)
+}
+
+func TestFaultsOfTheTransportEndWithTheirCode(t *testing.T) {
+	t.Parallel()
+	cfg := config(t)
+	cfg.Gateway.MaxMessage = 64 << 10
+	h := open(t, cfg)
+	g := h.mesh.Gateways()[0]
+	send := func(f hub.Frame) func(*hub.Socket) error {
+		return func(s *hub.Socket) error { return s.Send(f) }
+	}
+	raw := func(bytes string) func(*hub.Socket) error {
+		return func(s *hub.Socket) error { return s.SendRaw([]byte(bytes)) }
+	}
+	for name, c := range map[string]struct {
+		code int
+		do   func(*hub.Socket) error
+	}{
+		"a binary frame":           {1003, send(hub.Frame{Binary: true, Body: []byte{1}})},
+		"a message too large":      {1009, send(hub.Frame{Body: make([]byte, 64<<10+1)})},
+		"one far too large":        {1009, send(hub.Frame{Body: make([]byte, 4<<20)})}, // is read on, or the code would not arrive
+		"too large in two parts":   {1009, raw("\x01\xfe\xff\xff\x00\x00\x00\x00" + strings.Repeat("x", 65535) + "\x80\x82\x00\x00\x00\x00xx")},
+		"text that is no UTF-8":    {1007, send(hub.Frame{Body: []byte(`{"event":"` + "\xff" + `"}`)})},
+		"a frame without a mask":   {1002, raw("\x81\x02{}")},
+		"a reserved bit":           {1002, raw("\xc1\x82\x00\x00\x00\x00{}")},
+		"a continuation of no one": {1002, raw("\x80\x82\x00\x00\x00\x00{}")},
+		"a goodbye":                {1000, func(s *hub.Socket) error { return s.Bye(1000, "") }},
+		"a goodbye with a code":    {4999, func(s *hub.Socket) error { return s.Bye(4999, "tired") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := come(t, g, "ann")
+			if err := c.do(k.socket); err != nil {
+				t.Fatal(err)
+			}
+			k.endsAfter(c.code)
+		})
+	}
+	t.Run("but the largest message passes", func(t *testing.T) {
+		k := come(t, g, "ann")
+		frame := `{"id":1,"event":"heartbeat","data":"`
+		k.asks(frame+strings.Repeat("x", 64<<10-len(frame)-2)+`"}`, `{"ack":1,"data":{"time":"<ms>","position":{"epoch":"<text>","offset":"<number>"}}}`)
+	})
+	t.Run("and so does one in parts with a ping between", func(t *testing.T) {
+		k := come(t, g, "ann")
+		begin, end := `{"id":1,`, `"event":"heartbeat"}`
+		for _, part := range []string{
+			"\x01" + string([]byte{0x80 | byte(len(begin))}) + "\x00\x00\x00\x00" + begin,
+			"\x89\x80\x00\x00\x00\x00",
+			"\x80" + string([]byte{0x80 | byte(len(end))}) + "\x00\x00\x00\x00" + end,
+		} {
+			if err := k.socket.SendRaw([]byte(part)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		k.hears(`{"ack":1,"data":{"time":"<ms>","position":{"epoch":"<text>","offset":"<number>"}}}`)
+	})
+}
+
+func TestWhoIsSilentForTwoHeartbeatsIsGone(t *testing.T) {
+	t.Parallel()
+	cfg := config(t)
+	cfg.Gateway.Heartbeat = 2 * time.Second
+	cfg.Gateway.Admin = true
+	h := open(t, cfg)
+	g := h.mesh.Gateways()[0]
+	reads := dial(t, g, "ann") // and so answers pings
+	if got := reads.Connected().HeartbeatMs; got != 2000 {
+		t.Errorf("heartbeatMs is %d, want 2000", got)
+	}
+	silent := come(t, g, "bob")
+	until(t, patience, func() float64 { return sum(metrics(t, g), "hubmesh_gateway_ends_total") }, func(n float64) bool { return n == 1 })
+	silent.endsAfter(4408)
+	if _, err := reads.Heartbeat(t.Context()); err != nil {
+		t.Errorf("a client that answers pings: %v", err)
+	}
+}
+
+// large is an event's data of 200 KiB. As many as overflow are far more than
+// what the buffers of two sockets take.
+func large() string { return `"` + strings.Repeat("x", 200<<10) + `"` }
+
+const overflow = 150
+
+func TestASlowClientIsClosedAndDelaysNobody(t *testing.T) {
+	t.Parallel()
+	h := open(t, config(t))
+	slow, quick := h.member(t, "slow", "task:42"), h.member(t, "quick", "task:42")
+	var last uint64
+	for range overflow {
+		last = h.stored(t, "hub.event.task.42", large())
+		quick.hears(`{"event":"message","room":"task:42","data":` + large() + `,"offset":"<number>","time":"<ms>"}`)
+	}
+	frames := slow.ends(4409)
+	for i, f := range frames {
+		if err := like(f, `{"event":"message","room":"task:42","data":`+large()+`,"offset":"<number>","time":"<ms>"}`); err != nil {
+			t.Fatalf("frame %d of the slow client: %v", i, err)
+		}
+	}
+	if uint64(len(frames)) >= last {
+		t.Errorf("the slow client heard all %d", len(frames))
+	}
+}
+
+func TestSignalsMakeRoomForDurableEvents(t *testing.T) {
+	t.Parallel()
+	h := open(t, config(t))
+	slow, quick := h.member(t, "slow", "task:42"), h.member(t, "quick", "task:42")
+	signal := `{"event":"message","room":"task:42","data":` + large() + `}`
+	for range overflow {
+		h.says(t, "hub.live.task.42", large())
+		quick.hears(signal)
+	}
+	h.stored(t, "hub.event.task.42", large())
+	h.stored(t, "hub.event.task.42", `"small"`)
+	quick.hears(`{"event":"message","room":"task:42","data":` + large() + `,"offset":1,"time":"<ms>"}`)
+	quick.hears(`{"event":"message","room":"task:42","data":"small","offset":2,"time":"<ms>"}`)
+	for n := 0; ; n++ {
+		f := slow.hear()
+		if like(f, signal) == nil {
+			if n == overflow {
+				t.Fatal("the slow client heard every signal: it was not slow")
+			}
+			continue
+		}
+		if err := like(f, `{"event":"message","room":"task:42","data":`+large()+`,"offset":1,"time":"<ms>"}`); err != nil {
+			t.Fatal(err)
+		}
+		break
+	}
+	slow.hears(`{"event":"message","room":"task:42","data":"small","offset":2,"time":"<ms>"}`)
+	slow.lives()
+}
