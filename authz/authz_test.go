@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -25,7 +24,7 @@ import (
 const secret = "0123456789abcdef0123456789abcdef"
 
 func quiet() obs.Kit {
-	return obs.Kit{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Registry: obs.NewRegistry()}
+	return obs.Kit{Log: slog.New(slog.DiscardHandler), Registry: obs.NewRegistry()}
 }
 
 // start runs a replica until the test ends or end is called.

@@ -56,7 +56,7 @@ func bind(set *env.Set, cfg *Config) (keyed bool) {
 }
 
 func readKeys(set *env.Set, path string) []byte {
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // the operator says which
 	if err == nil {
 		err = token.CheckKeys(text)
 	}

@@ -113,7 +113,7 @@ func (s *Server) listen(ctx context.Context, kit obs.Kit) (err error) {
 		// Numbers must not come again after a restart under the same id. They
 		// begin with the microsecond of the start: a gateway that opened a
 		// million connections a second would still be behind the clock.
-		FirstNumber: uint64(s.started.UnixMicro()), //nolint:gosec // after 1970
+		FirstNumber: uint64(s.started.UnixMicro()),
 		Session:     session.Config{Heartbeat: cfg.Heartbeat, AuthWait: cfg.AuthWait},
 		Messages:    cfg.Messages, Signals: cfg.Signals, User: cfg.User, Now: cfg.Now,
 	}, s.rooms, s.relay, s.asks, socket.Frame, m, s.log)

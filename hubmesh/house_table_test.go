@@ -78,10 +78,10 @@ var house = map[string]room{
 	"gateway/internal/frame":         {may: "shared/wire", pure: true},
 	"gateway/internal/meter":         {may: "gateway/internal/frame shared/{obs,wire}", libs: prometheus},
 	"gateway/internal/quota":         {may: "shared/limit", pure: true},
-	"gateway/internal/relay":         {may: "gateway/internal/{frame,meter,room} shared/{follow,life,natsconn,obs,subject,wire}", libs: natsGo},
+	"gateway/internal/relay":         {may: "gateway/internal/{frame,meter,room} shared/{follow,life,natsconn,obs,store,subject,wire}", libs: natsGo},
 	"gateway/internal/room":          {may: "gateway/internal/{door,frame}"},
 	"gateway/internal/session":       {may: "gateway/internal/frame shared/{subject,wire}", pure: true},
-	"gateway/internal/socket":        {may: "gateway/internal/{client,door,frame,meter,relay,room} shared/{obs,wire}", libs: gobwas},
+	"gateway/internal/socket":        {may: "gateway/internal/{client,door,frame,meter,room} shared/{obs,wire}", libs: gobwas},
 
 	// Who is here.
 	"presence":                {may: "presence/internal/{meter,serve} shared/{env,follow,obs,store,subject}", libs: natsGo},

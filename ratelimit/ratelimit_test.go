@@ -179,11 +179,11 @@ func TestAnotherLimitHolds(t *testing.T) {
 	_, nc := natstest.Mesh(t)
 	now := newClock()
 	start(t, nc, ratelimit.Config{Now: now.Now, UserMessages: limit.Limit{Count: 5, Period: time.Second, Burst: 10}}, quiet())
-	if got := drain(t, []*nats.Conn{nc}, "user.messages/ann", 2); got != 10 {
+	if got := drain(t, []*nats.Conn{nc}, 2); got != 10 {
 		t.Errorf("%d were granted, want 10", got)
 	}
 	now.add(time.Second)
-	if got := drain(t, []*nats.Conn{nc}, "user.messages/ann", 2); got != 5 {
+	if got := drain(t, []*nats.Conn{nc}, 2); got != 5 {
 		t.Errorf("a second later %d were granted, want 5", got)
 	}
 	_, err := ratelimit.Listen(t.Context(), ratelimit.Config{UserMessages: limit.Limit{Count: 5}}, nc, quiet())

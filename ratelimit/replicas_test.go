@@ -18,10 +18,11 @@ import (
 	"github.com/hubmesh/hubmesh/shared/wire"
 )
 
-// drain asks at key from many goroutines over several connections until each
+// drain asks for one user's tokens from many goroutines over several connections until each
 // was refused, and returns how much was granted.
-func drain(t *testing.T, conns []*nats.Conn, key string, each int) (granted int) {
+func drain(t *testing.T, conns []*nats.Conn, each int) (granted int) {
 	t.Helper()
+	const key = "user.messages/ann"
 	var (
 		wg sync.WaitGroup
 		mu sync.Mutex // guards granted
@@ -60,11 +61,11 @@ func TestReplicasTogetherGrantNoMoreThanTheLimit(t *testing.T) {
 		start(t, own, ratelimit.Config{Now: now.Now}, kit)
 		conns = append(conns, natstest.Conn(t, s))
 	}
-	if got := drain(t, conns, "user.messages/ann", 8); got != 600 {
+	if got := drain(t, conns, 8); got != 600 {
 		t.Errorf("at one moment %d were granted, want 600", got)
 	}
 	now.add(10 * time.Second)
-	if got := drain(t, conns, "user.messages/ann", 8); got != 100 {
+	if got := drain(t, conns, 8); got != 100 {
 		t.Errorf("ten seconds later %d were granted, want 100", got)
 	}
 	t.Logf("%v writes were raced", races(t, kit))
@@ -83,7 +84,7 @@ func TestReplicasAtThreeNodesGrantNoMoreThanTheLimit(t *testing.T) {
 		start(t, nodes.Conn(i), cfg, quiet())
 		conns = append(conns, nodes.Conn(i))
 	}
-	if got := drain(t, conns, "user.messages/ann", 4); got != 600 {
+	if got := drain(t, conns, 4); got != 600 {
 		t.Errorf("at one moment %d were granted, want 600", got)
 	}
 }
@@ -95,7 +96,7 @@ func TestClocksApartGrantByTheirDifferenceMoreOrLess(t *testing.T) {
 	start(t, natstest.Conn(t, s), ratelimit.Config{Now: exact.Now}, quiet())
 	start(t, natstest.Conn(t, s), ratelimit.Config{Now: ahead.Now}, quiet())
 	// To the exact one, a full bucket of the one ahead lacks a second's tokens.
-	if got := drain(t, []*nats.Conn{nc}, "user.messages/ann", 8); got < 590 || got > 610 {
+	if got := drain(t, []*nats.Conn{nc}, 8); got < 590 || got > 610 {
 		t.Errorf("with clocks a second apart %d were granted, want 590 to 610", got)
 	}
 }

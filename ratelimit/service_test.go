@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -138,7 +137,7 @@ func TestItsRightsAreEnough(t *testing.T) {
 	s := natstest.Server(t, users)
 	own, err := natsconn.Open(natsconn.Config{
 		User: subject.Ratelimit, Password: subject.Ratelimit, Options: []nats.Option{nats.InProcessServer(s)},
-	}, subject.Ratelimit, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	}, subject.Ratelimit, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

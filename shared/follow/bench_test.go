@@ -60,6 +60,7 @@ func BenchmarkFill(b *testing.B) {
 }
 
 func read(b *testing.B, r *follow.Reader, epoch string, after, upTo uint64) {
+	b.Helper()
 	for b.Loop() {
 		if page, err := r.Read(b.Context(), epoch, "", after, upTo); err != nil || uint64(len(page)) != upTo-after {
 			b.Fatal(len(page), err)

@@ -34,6 +34,7 @@ type notebook struct {
 }
 
 func newNotebook(t testing.TB) *notebook {
+	t.Helper()
 	return &notebook{t: t, entries: map[uint64]follow.Entry{}, keys: map[string]string{}, changed: make(chan struct{}, 1)}
 }
 

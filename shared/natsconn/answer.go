@@ -61,9 +61,9 @@ func (f *Fault) Error() string { return string(f.Code) + ": " + f.Text }
 
 // Answer adds an endpoint: requests on subject are read as In and answered
 // with what answer returns, in a goroutine each, at most 256 at once. A body
-// that is no In is answered with wire.Invalid. The context given to answer
-// ends after wait.
-func Answer[In, Out any](a *Answerer, endpoint, subject string, wait time.Duration, answer func(context.Context, In) (Out, error)) error {
+// that is no In is answered with wire.Invalid. The context given to answer has
+// ctx's values and ends after wait, not with ctx.
+func Answer[In, Out any](ctx context.Context, a *Answerer, endpoint, subject string, wait time.Duration, answer func(context.Context, In) (Out, error)) error {
 	handle := func(req micro.Request) {
 		var in In
 		if len(req.Data()) > 0 {
@@ -72,7 +72,7 @@ func Answer[In, Out any](a *Answerer, endpoint, subject string, wait time.Durati
 				return
 			}
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), wait) // a request's own root: micro hands over none
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait)
 		defer cancel()
 		out, err := answer(ctx, in)
 		if err != nil {

@@ -83,7 +83,7 @@ func (a *Admin) Serve(ctx context.Context) error {
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
 	defer cancel()
 	err := a.server.Shutdown(bound)
-	<-done
+	<-done //nolint:errcheck // that it was told to end
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = a.server.Close() // somebody is still reading a profile
 	}

@@ -54,7 +54,7 @@ func TestManyProbesAtOnceAskTwice(t *testing.T) {
 		var asked atomic.Int32
 		h := obs.Health(func(context.Context) error {
 			asked.Add(1)
-			time.Sleep(time.Second) // the bubble's clock, not ours
+			time.Sleep(time.Second) //nolint:forbidigo // the bubble's clock, not ours
 			return nil
 		})
 		var wg sync.WaitGroup
@@ -65,7 +65,7 @@ func TestManyProbesAtOnceAskTwice(t *testing.T) {
 		}
 		wg.Go(ask)
 		synctest.Wait()
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) //nolint:forbidigo // likewise
 		for range 50 {
 			wg.Go(ask)
 		}

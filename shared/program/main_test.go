@@ -13,7 +13,7 @@ import (
 
 // child is this test's binary as the program of service.
 func child(t *testing.T, args []string, env ...string) *exec.Cmd {
-	cmd := exec.CommandContext(t.Context(), os.Args[0], args...) //nolint:gosec // it is this binary
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
 	cmd.Env = append([]string{asProgram + "=1"}, env...)
 	return cmd
 }

@@ -56,8 +56,8 @@ func Listen(ctx context.Context, nc *nats.Conn, cfg Config, m *meter.Meter, log 
 	}
 	a := &Answers{cfg: cfg, nc: nc, svc: svc, meter: m, log: log}
 	err = errors.Join(
-		natsconn.Answer(svc, "connect", cfg.Tree.Svc(subject.Authz, "connect"), answerWait, a.connect),
-		natsconn.Answer(svc, "join", cfg.Tree.Svc(subject.Authz, "join"), answerWait, a.join),
+		natsconn.Answer(ctx, svc, "connect", cfg.Tree.Svc(subject.Authz, "connect"), answerWait, a.connect),
+		natsconn.Answer(ctx, svc, "join", cfg.Tree.Svc(subject.Authz, "join"), answerWait, a.join),
 	)
 	if err == nil {
 		err = a.Ready(ctx)

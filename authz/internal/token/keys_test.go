@@ -1,7 +1,6 @@
 package token_test
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -156,7 +155,7 @@ func TestKeysThatCannotServeAreRefused(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Fatalf("New: %v, want an error that says %q", err, c.says)
 			}
-			if bytes.Contains([]byte(err.Error()), []byte(secret[1:])) {
+			if strings.Contains(err.Error(), secret[1:]) {
 				t.Errorf("New: %v shows the secret", err)
 			}
 		})

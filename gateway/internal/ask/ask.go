@@ -15,6 +15,7 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 
@@ -75,11 +76,7 @@ func put[Out any](a *Asker, q question, answer func(Out, frame.Problem)) {
 	a.asker.Ask(&nats.Msg{Subject: q.subject, Data: body}, q.wait, func(m *nats.Msg, err error) {
 		var out Out
 		if err == nil {
-			if f := natsconn.FaultOf(m); f != nil {
-				err = f
-			} else {
-				err = json.Unmarshal(m.Data, &out)
-			}
+			err = readAnswer(m, &out)
 		}
 		if err != nil {
 			answer(none, a.problem(q, err))
@@ -88,6 +85,18 @@ func put[Out any](a *Asker, q question, answer func(Out, frame.Problem)) {
 		a.meter.Asked(q.who, meter.OK)
 		answer(out, frame.Problem{})
 	})
+}
+
+var errText = errors.New("ask: the answer is not UTF-8")
+
+func readAnswer(m *nats.Msg, out any) error {
+	if f := natsconn.FaultOf(m); f != nil {
+		return f
+	}
+	if !utf8.Valid(m.Data) { // json lets broken UTF-8 pass, and parts of it go on to clients
+		return errText
+	}
+	return json.Unmarshal(m.Data, out)
 }
 
 // problem says what a client hears when a service's answer is none.

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -188,22 +187,11 @@ func (h heard) Page(ctx context.Context) { h.r.rooms.Settle(ctx, h.r.cfg.Settle)
 // to spread their return.
 const comeBack = 5 * time.Second
 
-// farewell makes server:shutdown for the n-th of of clients.
+// farewell makes server:shutdown for the n-th of so many clients.
 func farewell(message string) func(n, of int) frame.Event {
-	return func(n, of int) frame.Event { return Shutdown(message, comeBack*time.Duration(n)/time.Duration(of)) }
-}
-
-// Shutdown is the event that announces the end of a connection, after which
-// the client is asked to wait before it comes back.
-func Shutdown(message string, reconnectAfter time.Duration) frame.Event {
-	data, err := json.Marshal(struct {
-		Message          string `json:"message"`
-		ReconnectAfterMs int64  `json:"reconnectAfterMs"`
-	}{message, reconnectAfter.Milliseconds()})
-	if err != nil {
-		panic("relay: spell server:shutdown: " + err.Error()) // a text and a number
+	return func(n, of int) frame.Event {
+		return frame.Shutdown(message, comeBack*time.Duration(n)/time.Duration(of))
 	}
-	return frame.Event{Name: "server:shutdown", Data: data}
 }
 
 // signal tells a signal to its room.

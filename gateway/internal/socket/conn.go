@@ -54,9 +54,6 @@ func (c *conn) serve() {
 // cut ends the connection at once; reader and writer see it fail.
 func (c *conn) cut() { _ = c.raw.Close() } // of a connection that is given up nothing is left to tell
 
-// pingLine is a ping, the same for all.
-var pingLine = &room.Line{Wire: ws.MustCompileFrame(ws.NewPingFrame(nil))}
-
 // tick pings a silent client, gives up one that stays silent, and does not let
 // a close wait for a client that reads nothing.
 func (c *conn) tick(now time.Time) {
@@ -74,6 +71,6 @@ func (c *conn) tick(now time.Time) {
 		c.client.End(frame.NoHeartbeat)
 	case silent >= beat && now.Sub(c.pinged) >= beat:
 		c.pinged = now
-		c.client.Outbox().Offer(pingLine)
+		c.client.Outbox().Offer(&room.Line{Wire: ws.CompiledPing})
 	}
 }

@@ -131,15 +131,13 @@ func (c *conn) control(h ws.Header) error {
 		return err
 	}
 	ws.Cipher(data, h.Mask, 0)
-	switch h.OpCode {
-	case ws.OpPing:
-		c.client.Outbox().Offer(&room.Line{Wire: ws.MustCompileFrame(ws.NewPongFrame(data))})
-		return nil
-	case ws.OpClose:
+	if h.OpCode == ws.OpClose {
 		return c.closing(data)
-	default: // a pong: that it came is all
-		return nil
 	}
+	if h.OpCode == ws.OpPing { // of a pong, that it came is all
+		c.client.Outbox().Offer(&room.Line{Wire: ws.MustCompileFrame(ws.NewPongFrame(data))})
+	}
+	return nil
 }
 
 // closing reads a close frame's body: nothing, or a code that may stand on

@@ -63,7 +63,7 @@ func Listen(ctx context.Context, nc *nats.Conn, cfg Config, m *meter.Meter, log 
 	if err != nil {
 		return nil, err
 	}
-	if err := natsconn.Answer(a.svc, "gateways", cfg.Tree.Svc(subject.Presence, "gateways"), answerWait, a.gateways); err != nil {
+	if err := natsconn.Answer(ctx, a.svc, "gateways", cfg.Tree.Svc(subject.Presence, "gateways"), answerWait, a.gateways); err != nil {
 		return nil, errors.Join(err, a.svc.Stop())
 	}
 	if err := natsconn.Flush(ctx, a.nc); err != nil {

@@ -76,7 +76,7 @@ func TestAnErrorIsHeardByItsCrowdOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, key, away := newCrowds(), bucket.Key{Owner: "ann"}, errors.New("away")
 		gate := make(chan struct{})
-		fails := func([]bucket.Ask) ([]bucket.Grant, error) { <-gate; return nil, away }
+		fails := func([]bucket.Ask) ([]bucket.Grant, error) { <-gate; return nil, away } //nolint:unparam // it has the shape of one that does not fail
 		go func() {
 			if _, err := c.take(key, bucket.Ask{Cost: 1}, fails); !errors.Is(err, away) {
 				t.Errorf("the leader hears %v, want away", err)

@@ -64,7 +64,7 @@ func Listen(ctx context.Context, nc *nats.Conn, cfg Config, m *meter.Meter, log 
 	}
 	a := &Answers{cfg: cfg, nc: nc, svc: svc, vault: v, meter: m, log: log, lost: make(chan struct{}, 1)}
 	a.crowds.waiting = map[bucket.Key][]*waiter{}
-	err = natsconn.Answer(svc, "take", cfg.Tree.Svc(subject.Ratelimit, "take"), answerWait, a.take)
+	err = natsconn.Answer(ctx, svc, "take", cfg.Tree.Svc(subject.Ratelimit, "take"), answerWait, a.take)
 	if err == nil {
 		err = natsconn.Flush(ctx, a.nc)
 	}

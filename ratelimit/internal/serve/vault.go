@@ -87,7 +87,7 @@ func (v *vault) spend(ctx context.Context, key bucket.Key, l limit.Limit, asks [
 		case err == nil:
 			return grants, nil
 		case code == inFlight:
-			pause(ctx, rand.N(pace*time.Duration(try+1)))
+			pause(ctx, rand.N(pace*time.Duration(try+1))) //nolint:gosec // spreads replicas, hides nothing
 		case code != nats.JSErrCodeStreamWrongLastSequence:
 			return nil, err
 		}

@@ -197,7 +197,7 @@ const (
 	maxPage     = 200
 )
 
-var errHistory = errors.New(`data is {"room":"task:42"} with before (an offset) and limit (1 to 200) if wanted`)
+var errHistory = errors.New(`data is {"room":"task:42"} with before (an offset) and limit (1 or more; 200 at most are given) if wanted`)
 
 func readHistory(ref frame.Ref, data json.RawMessage) (frame.In, error) {
 	d := struct {
@@ -205,10 +205,10 @@ func readHistory(ref frame.Ref, data json.RawMessage) (frame.In, error) {
 		Before uint64 `json:"before"`
 		Limit  int    `json:"limit"`
 	}{Limit: defaultPage}
-	if err := json.Unmarshal(data, &d); err != nil || d.Room == "" || d.Limit < 1 || d.Limit > maxPage {
+	if err := json.Unmarshal(data, &d); err != nil || d.Room == "" || d.Limit < 1 {
 		return nil, errHistory
 	}
-	return frame.History{Ref: ref, Room: d.Room, Before: d.Before, Limit: d.Limit}, nil
+	return frame.History{Ref: ref, Room: d.Room, Before: d.Before, Limit: min(d.Limit, maxPage)}, nil
 }
 
 var (
