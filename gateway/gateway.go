@@ -201,7 +201,9 @@ func (s *Server) Serve(ctx context.Context) error {
 		defer close(drained)
 		select {
 		case <-ctx.Done():
-			s.drain(run)
+			if !s.killed.Load() { // then it says no word
+				s.drain(run)
+			}
 		case <-run.Done():
 		}
 		stop()

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/hubmesh/hubmesh/gateway"
 	"github.com/hubmesh/hubmesh/hubmesh/internal/hub"
 	"github.com/hubmesh/hubmesh/shared/wire"
 )
@@ -75,7 +74,7 @@ func newActor(t testing.TB, name string, faces *ledger) *actor {
 
 // back connects to a gateway, enters again where the actor was, and publishes
 // again what was not acked. It reports whether the gateway took it.
-func (a *actor) back(ctx context.Context, g *gateway.Server) bool {
+func (a *actor) back(ctx context.Context, g place) bool {
 	a.leave()
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -13,7 +13,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/hubmesh/hubmesh/gateway"
 	"github.com/hubmesh/hubmesh/shared/natstest"
 	"github.com/hubmesh/hubmesh/shared/subject"
 	"github.com/hubmesh/hubmesh/shared/wire"
@@ -32,12 +31,13 @@ type schedule struct {
 	ledger ledger
 	events int
 
-	gateways []*gateway.Server // that can be killed
-	cut      *gateway.Server
-	wire     *natstest.Wire // of cut
-	mended   bool
-	nodes    *natstest.Nodes // nil: one server, that nobody leads
-	killed   int
+	places  []place // that can be killed
+	replace func(place) place
+	cut     place          // nil: none can be cut off
+	wire    *natstest.Wire // of cut
+	mended  bool
+	nodes   *natstest.Nodes // nil: one server, that nobody leads
+	killed  int
 }
 
 const (
@@ -68,6 +68,14 @@ func (s *schedule) story() (err error) {
 		s.step()
 	}
 	return s.end()
+}
+
+// mustHold runs the story and fails with it when it violates anything.
+func (s *schedule) mustHold() {
+	s.t.Helper()
+	if err := s.story(); err != nil {
+		s.t.Fatalf("-seed %d violates what is promised:\n%v\nthe story:\n%s", s.seed, err, strings.Join(s.told, "\n"))
+	}
 }
 
 func (s *schedule) tell(format string, args ...any) {
@@ -154,9 +162,9 @@ func (s *schedule) quick(a *actor) {
 // backSomewhere breaks the connection and comes back, to whichever gateway
 // takes the actor.
 func (s *schedule) backSomewhere(a *actor) {
-	all := s.gateways
+	all := s.places
 	if s.cut != nil {
-		all = append([]*gateway.Server{s.cut}, all...)
+		all = append([]place{s.cut}, all...)
 	}
 	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
 	defer cancel()
@@ -176,11 +184,10 @@ func (s *schedule) kill() {
 		return
 	}
 	s.killed++
-	i := s.rng.IntN(len(s.gateways))
-	s.tell("kill %s", s.gateways[i].ID())
-	s.mesh.Kill(s.gateways[i])
-	s.gateways[i] = s.newborn()
-	s.tell("start %s", s.gateways[i].ID())
+	i := s.rng.IntN(len(s.places))
+	s.tell("kill %s", s.places[i].ID())
+	s.places[i] = s.replace(s.places[i])
+	s.tell("start %s", s.places[i].ID())
 }
 
 func (s *schedule) cutOrMend() {
