@@ -1,0 +1,186 @@
+package demo_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/hubmesh/hubmesh/authz"
+	"github.com/hubmesh/hubmesh/gateway"
+	"github.com/hubmesh/hubmesh/hubmesh/internal/chromiumtest"
+	"github.com/hubmesh/hubmesh/hubmesh/internal/demo"
+	"github.com/hubmesh/hubmesh/hubmesh/mesh"
+	"github.com/hubmesh/hubmesh/shared/natsconn"
+	"github.com/hubmesh/hubmesh/shared/obs"
+	"github.com/hubmesh/hubmesh/shared/store"
+	"github.com/hubmesh/hubmesh/shared/subject"
+)
+
+var shots = flag.String("shots", "", "folder to put pictures of the page into, to be looked at")
+
+const secret = "a secret that is long enough for HS256"
+
+// kept is how many events the room keeps, so that more than that are soon said.
+const kept = 5
+
+// house is a mesh with the page, served until the test's end.
+func house(t testing.TB) *mesh.Mesh {
+	t.Helper()
+	quiet := obs.Kit{Log: slog.New(slog.DiscardHandler), Registry: obs.NewRegistry()}
+	var m *mesh.Mesh
+	page := demo.Config{Log: quiet.Log, Login: func() natsconn.Config { return m.Login(subject.Backend) }}
+	for _, name := range []string{"ann", "bob"} {
+		token, err := authz.Mint(secret, name, map[string]any{"rooms": []string{"task:*"}}, time.Hour, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		page.Users = append(page.Users, demo.User{Name: name, Token: token})
+	}
+	handler, err := demo.Handler(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err = mesh.Start(t.Context(), mesh.Config{
+		Dir: t.TempDir(), NATSListen: "127.0.0.1:0", Authz: authz.Config{Secret: secret},
+		Store:   store.Config{EventMaxPerRoom: kept},
+		Gateway: gateway.Config{ID: "demo", Listen: "127.0.0.1:0", Drain: time.Second, Demo: handler},
+	}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	served := make(chan error, 1)
+	go func() { served <- m.Serve(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return m
+}
+
+// side is one user on the page.
+type side struct {
+	t    testing.TB
+	b    *chromiumtest.Browser
+	name string
+}
+
+func (s side) part(selector string) string {
+	return fmt.Sprintf("document.querySelector(%q)", "#side-"+s.name+" "+selector)
+}
+
+func (s side) says(act, text string) {
+	s.t.Helper()
+	s.b.Eval(s.part("input") + ".value = " + fmt.Sprintf("%q", text))
+	s.b.Eval(s.part("[value="+act+"]") + ".click()")
+}
+
+func (s side) hears(text string) {
+	s.t.Helper()
+	s.b.Until(fmt.Sprintf("%s.innerText.includes(%q)", s.part(".said"), text), s.part(".said")+".innerText")
+}
+
+func (s side) is(state string) {
+	s.t.Helper()
+	s.b.Until(fmt.Sprintf("%s?.dataset.is === %q", s.part(".state"), state), "document.body.innerText")
+}
+
+func TestThePageIsTwoUsersABackendAndACutNetwork(t *testing.T) {
+	m := house(t)
+	b := chromiumtest.Start(t)
+	b.Size(1280, 1000, "light")
+	b.Open("http://" + m.Gateways()[0].Addr().String() + "/")
+	ann, bob := side{t, b, "ann"}, side{t, b, "bob"}
+	ann.is("connected")
+	bob.is("connected")
+	ann.hears("In task:42, hearing all after #0")
+	bob.hears("In task:42, hearing all after #0")
+
+	ann.says("publish", "Hello Bob")
+	bob.hears("Hello Bob")
+	ann.hears("#1")
+	bob.says("signal", "typing away")
+	ann.hears("typing away")
+	b.Eval(`document.querySelector("#backend [value=yes]").click()`)
+	bob.hears(`{"title":"Ship it"}`)
+	b.Until(`document.getElementById("result").textContent === "Stored from hub.event.task.42 at offset 2"`, `document.getElementById("result").textContent`)
+
+	bob.says("call", "a task")
+	bob.hears("task:create failed: no_handler")
+	answerTasks(t, m)
+	bob.says("call", "a task")
+	bob.hears(`A backend answered task:create: {"id":7}`)
+
+	evil := `<img src=x onerror="document.title='broken into'">`
+	ann.says("publish", evil)
+	bob.hears(evil)
+
+	b.Eval(bob.part(".cut") + ".click()")
+	bob.is("cut")
+	ann.says("publish", "Bob, are you there?")
+	ann.hears("#4")
+	bob.is("cut")
+	picture(t, b, "cut", 1280, 1000, "dark")
+	b.Eval(bob.part(".cut") + ".click()")
+	bob.is("connected")
+	bob.hears("Back in task:42, recovered: true; missed and now told: 1")
+	bob.hears("Bob, are you there?")
+	ann.says("publish", "There you are")
+	bob.hears("There you are")
+	picture(t, b, "wide", 1280, 1000, "light")
+
+	b.Eval(bob.part(".cut") + ".click()")
+	bob.is("cut")
+	for n := range kept + 1 {
+		ann.says("publish", fmt.Sprintf("Of more than is kept, number %d", n))
+	}
+	ann.hears(fmt.Sprintf("#%d", 5+kept+1))
+	b.Eval(bob.part(".cut") + ".click()")
+	bob.hears(fmt.Sprintf("Back in task:42, recovered: false; what was stored after #5 and up to #%d is not told again", 5+kept+1))
+	if got := b.Eval(bob.part(".said") + ".innerText"); strings.Contains(got, "Of more than is kept") {
+		t.Errorf("bob heard a part of what he missed:\n%s", got)
+	}
+	picture(t, b, "narrow", 390, 1700, "dark")
+	if got := b.Eval("document.title"); got != "hubmesh dev" {
+		t.Errorf("the page's title is %q: what was said became HTML", got)
+	}
+	if faults := b.Faults(); len(faults) > 0 {
+		t.Errorf("the console shows errors:\n%s", strings.Join(faults, "\n"))
+	}
+}
+
+// answerTasks is a backend.
+func answerTasks(t testing.TB, m *mesh.Mesh) {
+	t.Helper()
+	nc, err := nats.Connect(m.NATSURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	if _, err := nc.Subscribe("hub.call.task.create", func(m *nats.Msg) { _ = m.Respond([]byte(`{"id":7}`)) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// picture is taken where one was asked for.
+func picture(t testing.TB, b *chromiumtest.Browser, name string, width, height int, scheme string) {
+	t.Helper()
+	if *shots == "" {
+		return
+	}
+	b.Size(width, height, scheme)
+	b.Eval("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+	b.Shot(*shots, name)
+	b.Size(1280, 1000, "light")
+}
