@@ -78,15 +78,15 @@ type bus struct {
 const gateway = "g1"
 
 // newBus runs a relay over nc until the test ends. change may alter its
-// Config; backend is another connection to the same NATS.
-func newBus(t *testing.T, nc, backend *nats.Conn, change func(*Config)) *bus {
+// Config.
+func newBus(t *testing.T, nc *nats.Conn, change func(*Config)) *bus {
 	t.Helper()
-	b := &bus{backend: backend, reg: prometheus.NewRegistry(), said: newLines()}
+	b := &bus{backend: nc, reg: prometheus.NewRegistry(), said: newLines()}
 	asker, err := natsconn.NewAsker(nc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.js, err = jetstream.New(backend); err != nil {
+	if b.js, err = jetstream.New(nc); err != nil {
 		t.Fatal(err)
 	}
 	cfg := Config{Gateway: gateway, Follow: follow.Config{Silence: 50 * time.Millisecond}}
@@ -115,10 +115,9 @@ func newBus(t *testing.T, nc, backend *nats.Conn, change func(*Config)) *bus {
 // says.
 func mesh(t *testing.T, cfg store.Config, change func(*Config)) *bus {
 	t.Helper()
-	s := natstest.Server(t)
-	nc := natstest.Conn(t, s)
+	nc := natstest.Conn(t, natstest.Server(t))
 	setup(t, nc, cfg)
-	return newBus(t, nc, natstest.Conn(t, s), change)
+	return newBus(t, nc, change)
 }
 
 func setup(t *testing.T, nc *nats.Conn, cfg store.Config) {
