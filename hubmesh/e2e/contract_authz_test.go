@@ -95,7 +95,7 @@ func TestTheAddressIsThePeersOrWhatATrustedProxySays(t *testing.T) {
 			if c.real != "" {
 				header.Set("X-Real-IP", c.real)
 			}
-			refused(t, c.gateway, hub.Config{Token: "x", Header: header})
+			_ = refused(t, c.gateway, hub.Config{Token: "x", Header: header})
 			if err := like(<-asked, `{"token":"x","door":"native","ip":"`+c.want+`","origin":""}`); err != nil {
 				t.Error(err)
 			}

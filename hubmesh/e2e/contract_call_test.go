@@ -49,7 +49,7 @@ func TestAnOwnEventIsAskedOfABackend(t *testing.T) {
 			t.Errorf("the payload is %q, want null", m.Data)
 		}
 	})
-	t.Run("without an id no ack comes", func(t *testing.T) {
+	t.Run("without an id no ack comes", func(*testing.T) {
 		k.say(`{"event":"ping"}`)
 		<-calls
 		k.lives()

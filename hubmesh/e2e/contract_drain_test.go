@@ -48,8 +48,8 @@ func TestADrainSendsClientsElsewhere(t *testing.T) {
 	if got := ready(t, g); got != http.StatusServiceUnavailable {
 		t.Errorf("ready: HTTP %d while draining, want 503", got)
 	}
-	if resp, _ := get(t, g, "/api/v1/health/live", nil); resp.StatusCode != http.StatusOK {
-		t.Errorf("live: HTTP %d while draining, want 200", resp.StatusCode)
+	if live := get(t, g, "/api/v1/health/live", nil); live.status != http.StatusOK {
+		t.Errorf("live: HTTP %d while draining, want 200", live.status)
 	}
 	unavailable(t, refused(t, g, hub.Config{Token: token(t, "bob")}))
 

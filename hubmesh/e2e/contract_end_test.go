@@ -109,7 +109,9 @@ const overflow = 150
 
 func TestASlowClientIsClosedAndDelaysNobody(t *testing.T) {
 	t.Parallel()
-	h := open(t, config(t))
+	cfg := config(t)
+	cfg.Gateway.LastWords = patience // it begins to read when the quick one has heard all
+	h := open(t, cfg)
 	slow, quick := h.member(t, "slow", "task:42"), h.member(t, "quick", "task:42")
 	var last uint64
 	for range overflow {

@@ -14,26 +14,27 @@ import (
 	"github.com/hubmesh/hubmesh/shared/kv"
 )
 
-// named is a gateway's configuration under an id, which watches another's
+// one is the configuration of a gateway of that id, which watches another's
 // lease for longer than that takes to renew.
-func named(t testing.TB, id string) gateway.Config {
+func one(t testing.TB) gateway.Config {
+	t.Helper()
 	cfg := config(t).Gateway
-	cfg.ID, cfg.LeaseWatch = id, time.Second
+	cfg.ID, cfg.LeaseWatch = "one", time.Second
 	return cfg
 }
 
 func TestASecondGatewayUnderALivingIDRefusesToStart(t *testing.T) {
 	t.Parallel()
 	h := open(t, config(t))
-	first, stop := h.addGateway(t, named(t, "one"))
-	_, err := h.tryGateway(t, named(t, "one"), slog.New(slog.DiscardHandler))
+	first, stop := h.addGateway(t, one(t))
+	_, err := h.tryGateway(t, one(t), slog.New(slog.DiscardHandler))
 	if !errors.Is(err, kv.ErrHeld) || !strings.Contains(err.Error(), "HUBMESH_GATEWAY_ID") {
 		t.Fatalf("a second one starts with %v, want an error that names HUBMESH_GATEWAY_ID", err)
 	}
 	come(t, first, "ann").lives()
 	stop()
 	begun := time.Now()
-	h.addGateway(t, named(t, "one")) // the first has given up its lease: nothing is to be watched
+	h.addGateway(t, one(t)) // the first has given up its lease: nothing is to be watched
 	if took := time.Since(begun); took > time.Second {
 		t.Errorf("after the first has ended, it took %v to start another", took)
 	}
@@ -42,7 +43,7 @@ func TestASecondGatewayUnderALivingIDRefusesToStart(t *testing.T) {
 func TestTheIDOfADeadGatewayIsTaken(t *testing.T) {
 	t.Parallel()
 	h := open(t, config(t))
-	cfg := named(t, "one")
+	cfg := one(t)
 	cfg.LeaseTTL = 10 * time.Second
 	dead, stop := h.addGateway(t, cfg)
 	dead.Kill()
@@ -56,7 +57,7 @@ func TestConnectionNumbersNeverRepeat(t *testing.T) {
 	h := open(t, config(t))
 	var last uint64
 	for range 3 {
-		g, stop := h.addGateway(t, named(t, "one"))
+		g, stop := h.addGateway(t, one(t))
 		for range 3 {
 			k, id := comeWith(t, g, token(t, "ann"))
 			var n uint64
@@ -84,8 +85,8 @@ func TestAGatewayWithoutANameTakesItsHosts(t *testing.T) {
 	}
 	host = regexp.MustCompile(`[^A-Za-z0-9_-]`).ReplaceAllString(host, "-")
 	form := regexp.MustCompile(`^` + regexp.QuoteMeta(host) + `-[a-z0-9]{4}$`)
-	one, other := h.mesh.Gateways()[0].ID(), h.mesh.Gateways()[1].ID()
-	if !form.MatchString(one) || !form.MatchString(other) || one == other {
-		t.Errorf("two gateways on %s are %s and %s", host, one, other)
+	first, second := h.mesh.Gateways()[0].ID(), h.mesh.Gateways()[1].ID()
+	if !form.MatchString(first) || !form.MatchString(second) || first == second {
+		t.Errorf("two gateways on %s are %s and %s", host, first, second)
 	}
 }

@@ -41,7 +41,7 @@ func TestOfSeveralTokensTheFirstFoundCounts(t *testing.T) {
 	t.Parallel()
 	h := open(t, config(t))
 	g := h.mesh.Gateways()[0]
-	handshake := func(t *testing.T, header, subprotocol, query, cookie string) hub.Config {
+	handshake := func(header, subprotocol, query, cookie string) hub.Config {
 		cfg := hub.Config{URL: "http://" + g.Addr().String(), Header: http.Header{}, Token: subprotocol, Bring: hub.BySubprotocol}
 		if header != "" {
 			cfg.Header.Set("Authorization", "Bearer "+header)
@@ -61,7 +61,7 @@ func TestOfSeveralTokensTheFirstFoundCounts(t *testing.T) {
 		"the query before the cookie":       {"", "", ann, bob},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := hub.Dial(t.Context(), handshake(t, ways[0], ways[1], ways[2], ways[3]))
+			c, err := hub.Dial(t.Context(), handshake(ways[0], ways[1], ways[2], ways[3]))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,7 +72,7 @@ func TestOfSeveralTokensTheFirstFoundCounts(t *testing.T) {
 		})
 	}
 	t.Run("a bad one before a good one refuses", func(t *testing.T) {
-		if r := refused(t, g, handshake(t, "bad", ann, ann, ann)); r.Status != http.StatusUnauthorized {
+		if r := refused(t, g, handshake("bad", ann, ann, ann)); r.Status != http.StatusUnauthorized {
 			t.Errorf("refused with %v, want 401", r)
 		}
 	})
@@ -103,14 +103,14 @@ func TestABadTokenRefusesTheUpgrade(t *testing.T) {
 		"with a space at an end": {sign(secret, `{"sub":"ann "}`), "unauthorized"}, // headers would lose it, and ann speak
 	} {
 		t.Run(name, func(t *testing.T) {
-			resp, body := get(t, g, "/ws?token="+c.token, upgrade())
-			if resp.StatusCode != http.StatusUnauthorized {
-				t.Errorf("HTTP %d, want 401", resp.StatusCode)
+			a := get(t, g, "/ws?token="+c.token, upgrade())
+			if a.status != http.StatusUnauthorized {
+				t.Errorf("HTTP %d, want 401", a.status)
 			}
-			if err := like(body, `{"error":{"code":"`+c.code+`","message":"<text>"}}`); err != nil {
+			if err := like(a.body, `{"error":{"code":"`+c.code+`","message":"<text>"}}`); err != nil {
 				t.Error(err)
 			}
-			if kind := resp.Header.Get("Content-Type"); kind != "application/json" {
+			if kind := a.header.Get("Content-Type"); kind != "application/json" {
 				t.Errorf("Content-Type is %q", kind)
 			}
 		})
@@ -158,11 +158,11 @@ func TestTheSubprotocolIsAgreedToIfOneIsAskedFor(t *testing.T) {
 			if c.asked != "" {
 				header.Set("Sec-Websocket-Protocol", c.asked)
 			}
-			resp, body := get(t, g, "/ws", header)
-			if resp.StatusCode != http.StatusSwitchingProtocols {
-				t.Fatalf("HTTP %d: %s", resp.StatusCode, body)
+			a := get(t, g, "/ws", header)
+			if a.status != http.StatusSwitchingProtocols {
+				t.Fatalf("HTTP %d: %s", a.status, a.body)
 			}
-			if got := resp.Header.Get("Sec-Websocket-Protocol"); got != c.want {
+			if got := a.header.Get("Sec-Websocket-Protocol"); got != c.want {
 				t.Errorf("agreed to %q, want %q", got, c.want)
 			}
 		})
@@ -184,7 +184,7 @@ func TestAPageOfAnotherOriginIsRefused(t *testing.T) {
 			cfg := config(t).Gateway
 			cfg.Origins = c.allowed
 			g, _ := h.addGateway(t, cfg)
-			try := func(origin string) (int, string) {
+			try := func(origin string) answer {
 				header := upgrade()
 				switch origin {
 				case "":
@@ -193,18 +193,17 @@ func TestAPageOfAnotherOriginIsRefused(t *testing.T) {
 				default:
 					header.Set("Origin", origin)
 				}
-				resp, body := get(t, g, "/ws", header)
-				return resp.StatusCode, body
+				return get(t, g, "/ws", header)
 			}
 			for _, origin := range c.well {
-				if status, _ := try(origin); status != http.StatusSwitchingProtocols {
-					t.Errorf("from %q: HTTP %d, want 101", origin, status)
+				if a := try(origin); a.status != http.StatusSwitchingProtocols {
+					t.Errorf("from %q: HTTP %d, want 101", origin, a.status)
 				}
 			}
 			for _, origin := range c.ill {
-				status, body := try(origin)
-				if err := like(body, `{"error":{"code":"forbidden","message":"<text>"}}`); status != http.StatusForbidden || err != nil {
-					t.Errorf("from %q: HTTP %d, want 403; %v", origin, status, err)
+				a := try(origin)
+				if err := like(a.body, `{"error":{"code":"forbidden","message":"<text>"}}`); a.status != http.StatusForbidden || err != nil {
+					t.Errorf("from %q: HTTP %d, want 403; %v", origin, a.status, err)
 				}
 			}
 		})

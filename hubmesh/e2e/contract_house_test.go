@@ -98,25 +98,34 @@ func (h *house) answers(t testing.TB, subject string, answer nats.MsgHandler) {
 	t.Cleanup(func() { _ = sub.Unsubscribe() })
 }
 
-// get asks a gateway over HTTP and returns the answer, whose body was read.
-func get(t testing.TB, g *gateway.Server, path string, header http.Header) (resp *http.Response, body string) {
+// answer is what a gateway says over HTTP.
+type answer struct {
+	status int
+	header http.Header
+	body   string // empty where another protocol follows
+}
+
+// get asks a gateway over HTTP.
+func get(t testing.TB, g *gateway.Server, path string, header http.Header) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+g.Addr().String()+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Header = header
-	resp, err = http.DefaultClient.Do(req)
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was read
-	if resp.StatusCode == http.StatusSwitchingProtocols {
-		return resp, ""
+	a := answer{status: resp.StatusCode, header: resp.Header}
+	if a.status == http.StatusSwitchingProtocols {
+		return a
 	}
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp, string(text)
+	a.body = string(text)
+	return a
 }

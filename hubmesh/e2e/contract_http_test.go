@@ -27,11 +27,11 @@ var sampleLine = regexp.MustCompile(`^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\
 // metrics reads a gateway's /metrics. The gateway must serve it (Config.Admin).
 func metrics(t testing.TB, g *gateway.Server) (all []sample) {
 	t.Helper()
-	resp, body := get(t, g, "/metrics", nil)
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("GET /metrics: HTTP %d: %s", resp.StatusCode, body)
+	a := get(t, g, "/metrics", nil)
+	if a.status != http.StatusOK {
+		t.Fatalf("GET /metrics: HTTP %d: %s", a.status, a.body)
 	}
-	lines := bufio.NewScanner(strings.NewReader(body))
+	lines := bufio.NewScanner(strings.NewReader(a.body))
 	for lines.Scan() {
 		if strings.HasPrefix(lines.Text(), "#") {
 			continue
@@ -86,7 +86,7 @@ func TestMetricsAreThereFromTheStartAndRight(t *testing.T) {
 	come(t, g, "bob")
 	ann.enter("task:a-room-with-a-name")
 	ann.lives()
-	refused(t, g, hub.Config{Token: "bad"})
+	_ = refused(t, g, hub.Config{Token: "bad"})
 	ann.say(`{"id":1,"event":"publish","data":{"room":"task:a-room-with-a-name","event":"e","durable":true,"echo":true}}`)
 	ann.hear()
 	ann.hear()
@@ -132,11 +132,11 @@ func TestTheGatewayTellsItsFigures(t *testing.T) {
 	until(t, 3*time.Second, func() figures { return ask(t, g) }, func(f figures) bool {
 		return f.Connections == 2 && f.TotalConnections == 3 && f.ServerCount == 2
 	})
-	resp, body := get(t, g, "/api/v1/ws/metrics", nil)
-	if err := like(body, `{"serverId":"one","connections":2,"totalConnections":3,"serverCount":2,"uptime":"<number>"}`); err != nil || resp.StatusCode != http.StatusOK {
-		t.Errorf("HTTP %d; %v", resp.StatusCode, err)
+	a := get(t, g, "/api/v1/ws/metrics", nil)
+	if err := like(a.body, `{"serverId":"one","connections":2,"totalConnections":3,"serverCount":2,"uptime":"<number>"}`); err != nil || a.status != http.StatusOK {
+		t.Errorf("HTTP %d; %v", a.status, err)
 	}
-	if kind := resp.Header.Get("Content-Type"); kind != "application/json" {
+	if kind := a.header.Get("Content-Type"); kind != "application/json" {
 		t.Errorf("Content-Type is %q", kind)
 	}
 }
@@ -144,8 +144,7 @@ func TestTheGatewayTellsItsFigures(t *testing.T) {
 // ready is the HTTP status of a gateway's readiness.
 func ready(t testing.TB, g *gateway.Server) int {
 	t.Helper()
-	resp, _ := get(t, g, "/api/v1/health/ready", nil)
-	return resp.StatusCode
+	return get(t, g, "/api/v1/health/ready", nil).status
 }
 
 func becomes(status int) func(int) bool { return func(got int) bool { return got == status } }
@@ -160,8 +159,8 @@ func TestReadinessProvesThatNATSAnswers(t *testing.T) {
 	}
 	wire.Cut()
 	until(t, patience, func() int { return ready(t, g) }, becomes(http.StatusServiceUnavailable))
-	if resp, _ := get(t, g, "/api/v1/health/live", nil); resp.StatusCode != http.StatusOK {
-		t.Errorf("live: HTTP %d, want 200", resp.StatusCode)
+	if live := get(t, g, "/api/v1/health/live", nil); live.status != http.StatusOK {
+		t.Errorf("live: HTTP %d, want 200", live.status)
 	}
 	if r := refused(t, g, hub.Config{Token: token(t, "bob")}); r.Status != http.StatusServiceUnavailable {
 		t.Errorf("refused with %+v, want 503", *r)

@@ -13,6 +13,7 @@ import (
 
 // limited is a mesh with the limits that it has where nobody sets others.
 func limited(t testing.TB) mesh.Config {
+	t.Helper()
 	cfg := config(t)
 	cfg.Gateway.Messages, cfg.Gateway.Signals, cfg.Gateway.User = limit.Limit{}, limit.Limit{}, limit.Limit{}
 	return cfg

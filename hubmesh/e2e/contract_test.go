@@ -109,6 +109,16 @@ func (k talk) hears(want string) {
 	}
 }
 
+// hearsBoth waits for two frames whose order is not promised: an ack, and the
+// echo of what it acks.
+func (k talk) hearsBoth(ack, echo string) {
+	k.t.Helper()
+	first, second := k.hear(), k.hear()
+	if (like(first, ack) != nil || like(second, echo) != nil) && (like(first, echo) != nil || like(second, ack) != nil) {
+		k.t.Fatalf("heard %s and %s, want %s and %s", first, second, ack, echo)
+	}
+}
+
 // asks says something and fails unless the next frame is like want.
 func (k talk) asks(ask, want string) {
 	k.t.Helper()
