@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 
@@ -41,7 +42,8 @@ func (a *Asker) Call(c Call, answer func(json.RawMessage, frame.Problem)) {
 		}
 		if f := natsconn.FaultOf(m); f != nil {
 			a.meter.Asked(meter.Backend, meter.Refused)
-			answer(nil, frame.Problem{Code: f.Code, Message: f.Text[:min(len(f.Text), maxMessage)]})
+			text := strings.ToValidUTF8(f.Text[:min(len(f.Text), maxMessage)], "") // a letter may be cut
+			answer(nil, frame.Problem{Code: f.Code, Message: text})
 			return
 		}
 		a.meter.Asked(meter.Backend, meter.OK)
