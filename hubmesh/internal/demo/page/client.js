@@ -8,12 +8,15 @@
 // hear {"ack"} for each id, and {"event","room","data","offset"} for what is
 // said in our rooms.
 
-const firstDelay = 300; // ms before the first try to come back
-const longestDelay = 10_000;
+const firstDelay = 1000; // ms, the most before the first try to come back
+const longestDelay = 30_000;
+const floodDelay = 60_000; // after we have sent far too much
 const askWait = 15_000; // a gateway gives a backend 10 s
 
-// Closes after which the same token would only be refused again.
-const final = new Set([4401, 4403]);
+// Closes after which the same client with the same token would only be closed
+// again: faults of ours, and a token that is no good any more.
+const final = new Set([1002, 1003, 1007, 4400, 4401, 4403]);
+const flood = 4429;
 
 export class Client {
   // hear is told what happens: state(name, detail), frame(way, text),
@@ -22,6 +25,7 @@ export class Client {
   constructor({ url, token, room, hear }) {
     Object.assign(this, { url, token, room, hear });
     this.position = null; // what we have heard is complete up to here
+    this.tries = 0;
     this.lost = 0;
     this.open();
   }
@@ -116,9 +120,13 @@ export class Client {
     this.pulse = setTimeout(async () => {
       try {
         const { position } = await this.ask("heartbeat");
-        if (this.joined) this.position = position;
+        if (this.joined && position.offset > this.position.offset) this.position = position;
       } catch (error) {
-        if (error.code === "timeout" && ws === this.ws) ws.close();
+        if (error.code === "timeout" && ws === this.ws) {
+          // Of a dead network the browser would learn minutes later.
+          this.abandon();
+          this.gone({ code: 1006, reason: "no answer to a heartbeat" });
+        }
         if (error.code !== "rate_limited") return;
       }
       this.beat(every, ws);
@@ -143,11 +151,16 @@ export class Client {
     if (final.has(code)) return this.hear.state("refused", detail);
     // Everyone doubles their wait and draws lots in it, or all would come
     // back to a restarted gateway at the same moment.
-    this.tries = (this.tries ?? 0) + 1;
-    const most = Math.min(longestDelay, firstDelay * 2 ** this.tries);
-    const wait = this.later + Math.random() * most;
+    const most = Math.min(longestDelay, firstDelay * 2 ** this.tries++);
+    const wait = (code === flood ? floodDelay : this.later) + Math.random() * most;
     this.timer = setTimeout(() => this.open(), wait);
     this.hear.state("away", { ...detail, wait });
+  }
+
+  // abandon wants no more of the connection that there is, not even its end.
+  abandon() {
+    this.ws.onmessage = this.ws.onclose = null;
+    this.ws.close();
   }
 
   // cut acts as if the cable were pulled: nothing that comes is heard, nothing
@@ -164,8 +177,7 @@ export class Client {
   // come back with a new one and say up to where we have heard.
   mend() {
     this.isCut = false;
-    this.ws.onmessage = this.ws.onclose = null;
-    this.ws.close();
+    this.abandon();
     this.open();
   }
 }
