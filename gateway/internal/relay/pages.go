@@ -14,8 +14,8 @@ const (
 	readsQueue = 64 << 10 // reads that may wait; further ones fail at once
 	readWait   = 10 * time.Second
 
-	pagesFor   = 5 * time.Second // how long a page that was read serves others
-	pagesBytes = 32 << 20        // that such pages may hold together
+	pagesFor   = 30 * time.Second // how long a page that was read serves others
+	pagesBytes = 32 << 20         // that such pages may hold together
 )
 
 // pageKey names a read: what a room holds after an offset.
