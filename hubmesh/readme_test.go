@@ -82,7 +82,7 @@ func backend(t *testing.T, dir, file, text string, run ...string) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(run[0], append(run[1:], path)...) //nolint:gosec // what README shows
+	cmd := exec.Command(run[0], append(run[1:], path)...)
 	cmd.Dir = dir
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -117,7 +117,7 @@ func TestWhatREADMEShowsWorks(t *testing.T) {
 	t.Run("node", func(t *testing.T) {
 		node, npm := tool(t, "node"), tool(t, "npm")
 		dir := t.TempDir()
-		install := exec.CommandContext(t.Context(), npm, "install", "--no-audit", "--no-fund", "@nats-io/transport-node@3") //nolint:gosec // found above
+		install := exec.CommandContext(t.Context(), npm, "install", "--no-audit", "--no-fund", "@nats-io/transport-node@3")
 		install.Dir = dir
 		if out, err := install.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
@@ -159,7 +159,7 @@ func page(t *testing.T, h home, block string) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), node, "--experimental-websocket", file).CombinedOutput() //nolint:gosec // found above
+	out, err := exec.CommandContext(t.Context(), node, "--experimental-websocket", file).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "Ship") {
 		t.Errorf("the page shows %s, %v, want the title", out, err)
 	}

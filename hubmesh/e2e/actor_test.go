@@ -66,6 +66,7 @@ func (l *ledger) fault(format string, args ...any) {
 }
 
 func newActor(t testing.TB, name string, faces *ledger) *actor {
+	t.Helper()
 	return &actor{
 		t: t, name: name, faces: faces, asked: map[int64]wish{}, open: map[string]*stay{},
 		wants: map[string]bool{}, position: map[string]hub.Position{}, sure: map[string]post{},

@@ -35,6 +35,7 @@ func notStored(t testing.TB, err error) {
 
 // inCluster is config on a cluster of three.
 func inCluster(t testing.TB) (mesh.Config, *natstest.Nodes) {
+	t.Helper()
 	nodes := natstest.Cluster(t, 3)
 	cfg := config(t)
 	cfg.Gateways = 2

@@ -43,6 +43,7 @@ type house struct {
 // config is a mesh with short times and no limits that a story would meet, on
 // any ports and in a folder of the test's own.
 func config(t testing.TB) mesh.Config {
+	t.Helper()
 	plenty := limit.Limit{Count: 1 << 20, Period: time.Second, Burst: 1 << 20}
 	return mesh.Config{
 		Dir: t.TempDir(), NATSListen: "127.0.0.1:0",

@@ -102,7 +102,7 @@ func TestEveryMemberHearsEachEventOnceWhenProcessesAreKilled(t *testing.T) {
 	places := []place{run(), run()}
 	for told := range uint64(3) {
 		s := &schedule{house: h, t: t, seed: first + told, places: places, replace: func(p place) place {
-			p.(*process).kill()
+			p.(*process).kill() //nolint:errcheck // a panic says it too
 			return run()
 		}}
 		s.mustHold()

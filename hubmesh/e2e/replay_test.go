@@ -51,11 +51,11 @@ func (h *house) bulk(room string, count, bytes int) (offsets []uint64) {
 	return offsets
 }
 
-// slowly connects a client that reads nothing but what it is asked to: a few
+// slowly connects ann by a client that reads nothing but what it is asked to: a few
 // events wait in it, the rest in its socket and in the gateway.
-func slowly(t testing.TB, g *gateway.Server, user string) *hub.Client {
+func slowly(t testing.TB, g *gateway.Server) *hub.Client {
 	t.Helper()
-	c, err := hub.Dial(t.Context(), hub.Config{URL: "http://" + g.Addr().String(), Token: token(t, user), Unread: 1})
+	c, err := hub.Dial(t.Context(), hub.Config{URL: "http://" + g.Addr().String(), Token: token(t, "ann"), Unread: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestAReplayLargerThanWhatMayWaitIsReadAtTheClientsPace(t *testing.T) {
 	for where, g := range map[string]*gateway.Server{"from memory": old, "from the log": h.newborn()} {
 		t.Run(where, func(t *testing.T) {
 			first := len(all)
-			c := slowly(t, g, "ann")
+			c := slowly(t, g)
 			id := subscribe(t, c, hub.Room{Room: "task:42", Since: h.at(0)})
 			// More than may wait for a client that is in the room.
 			all = append(all, h.bulk("task:42", 1500, bytes)...)
@@ -132,7 +132,7 @@ func TestNobodyIsReplayedARoomThatItHasLeft(t *testing.T) {
 	g := h.mesh.Gateways()[0]
 	all := h.bulk("task:42", 3000, 4<<10)
 	h.follows(g)
-	c := slowly(t, g, "ann")
+	c := slowly(t, g)
 	acked(t, c, subscribe(t, c, hub.Room{Room: "task:42", Since: h.at(0)}), &hub.Subscribed{})
 	out := tell(t, c, "unsubscribe", map[string][]string{"rooms": {"task:42"}})
 	heard := acked(t, c, out, &struct{}{})
@@ -190,7 +190,7 @@ func TestAMemberThatAsksAgainDuringItsReplayIsNotLetInAhead(t *testing.T) {
 	g := h.mesh.Gateways()[0]
 	all := h.bulk("task:42", 3000, 4<<10)
 	h.follows(g)
-	c := slowly(t, g, "ann")
+	c := slowly(t, g)
 	first := subscribe(t, c, hub.Room{Room: "task:42", Since: h.at(0)})
 	var in hub.Subscribed
 	acked(t, c, first, &in)
@@ -215,7 +215,7 @@ func TestAHeartbeatNeverClaimsMoreThanWasHeard(t *testing.T) {
 	h.follows(old)
 	for where, g := range map[string]*gateway.Server{"from memory": old, "from the log": h.newborn()} {
 		t.Run(where, func(t *testing.T) {
-			c := slowly(t, g, "ann")
+			c := slowly(t, g)
 			in := subscribe(t, c, hub.Room{Room: "task:42", Since: h.at(0)}, hub.Room{Room: "task:quiet"})
 			acked(t, c, in, &hub.Subscribed{})
 			heard, beats := 0, 0

@@ -241,7 +241,7 @@ func (s *schedule) publish(room string, count, fill int) {
 		var ack *jetstream.PubAck
 		select {
 		case ack = <-one.ack.Ok():
-		case <-one.ack.Err():
+		case <-one.ack.Err(): //nolint:errcheck // whatever it is, it is tried again
 			ack = s.again(one.msg)
 		}
 		s.ledger.mu.Lock()

@@ -23,7 +23,7 @@ func tellStories(t *testing.T, h *house, nodes *natstest.Nodes, first uint64, mo
 		steady = append(steady, g)
 	}
 	replace := func(p place) place {
-		h.mesh.Kill(p.(*gateway.Server))
+		h.mesh.Kill(p.(*gateway.Server)) //nolint:errcheck // a panic says it too
 		return h.newborn()
 	}
 	told, heard, spans := 0, 0, 0
@@ -44,7 +44,7 @@ func firstSeed() uint64 {
 	if *seed != 0 {
 		return *seed
 	}
-	return uint64(time.Now().UnixMilli()) //nolint:gosec // after 1970
+	return uint64(time.Now().UnixMilli())
 }
 
 // budget is how many schedules are told in one kind of house, and until when.
