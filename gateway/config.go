@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hubmesh/hubmesh/gateway/internal/socket"
 	"github.com/hubmesh/hubmesh/shared/env"
 	"github.com/hubmesh/hubmesh/shared/follow"
 	"github.com/hubmesh/hubmesh/shared/limit"
@@ -60,7 +61,11 @@ func Bind(set *env.Set, cfg *Config, listen string) {
 		set.Fault("HUBMESH_GATEWAY_ID", "longer than 64 characters")
 	}
 	set.Listen(&cfg.Listen, "HUBMESH_LISTEN", listen, "where clients connect and HTTP is served")
-	set.List(&cfg.Origins, "HUBMESH_ALLOWED_ORIGINS", "", "origins of pages that may connect, between commas: https://app.example.com, https://*.example.com or *; else the gateway's own")
+	if set.List(&cfg.Origins, "HUBMESH_ALLOWED_ORIGINS", "", "origins of pages that may connect, between commas: https://app.example.com, https://*.example.com or *; else the gateway's own") {
+		if err := socket.CheckOrigins(cfg.Origins); err != nil {
+			set.Fault("HUBMESH_ALLOWED_ORIGINS", err.Error())
+		}
+	}
 	set.Prefixes(&cfg.TrustedProxies, "HUBMESH_TRUSTED_PROXIES", "", "CIDRs of proxies whose X-Forwarded-For is believed, between commas, or none")
 	set.Int(&cfg.MaxConnections, "HUBMESH_MAX_CONNECTIONS", "10000", "connections of this gateway; more are refused with 503", 1, 10_000_000)
 	set.Bytes(&cfg.MaxMessage, "HUBMESH_MAX_MESSAGE_BYTES", "1048576", "bytes of one message of a client; at most what NATS carries less 8 KiB")

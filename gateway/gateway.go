@@ -72,7 +72,8 @@ type Server struct {
 // Listen makes a gateway that hears the log and holds its lease and its
 // address; connections are accepted while Serve runs. It waits until the
 // streams that it needs are there, and returns an error that wraps kv.ErrHeld
-// when another gateway lives under its id.
+// when another gateway lives under its id. After an error nc is of no further
+// use: subscriptions of what had begun are left on it.
 func Listen(ctx context.Context, cfg Config, nc *nats.Conn, kit obs.Kit) (*Server, error) {
 	cfg = cfg.withDefaults()
 	tree, err := subject.Below(cfg.Prefix)
@@ -86,9 +87,22 @@ func Listen(ctx context.Context, cfg Config, nc *nats.Conn, kit obs.Kit) (*Serve
 	}
 	if err := s.listen(ctx, kit); err != nil {
 		s.close()
-		return nil, err
+		return nil, errors.Join(err, s.giveUp(ctx))
 	}
 	return s, nil
+}
+
+// giveUp lets go of the lease, if it is held.
+func (s *Server) giveUp(ctx context.Context) error {
+	if s.lease == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.LastWords)
+	defer cancel()
+	if err := s.lease.Leave(ctx); err != nil {
+		return fmt.Errorf("gateway: give up the lease: %w", err)
+	}
+	return nil
 }
 
 // listen builds what stands behind the address.
@@ -97,7 +111,15 @@ func (s *Server) listen(ctx context.Context, kit obs.Kit) (err error) {
 	if err := store.Await(ctx, s.nc, s.tree, cfg.Store, s.log, subject.Events, subject.Gateways); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
-	s.fitMessages()
+	// Before anything is heard under the id: a gateway that lives under it must
+	// not have its questions answered by one that is about to refuse.
+	s.lease, err = kv.Claim(ctx, s.nc, kv.LeaseConfig{
+		Tree: s.tree, Bucket: subject.Gateways, Key: cfg.ID, Value: s.figures,
+		TTL: cfg.LeaseTTL, Renew: cfg.LeaseRenew, Watch: cfg.LeaseWatch,
+	}, s.log)
+	if err != nil {
+		return fmt.Errorf("gateway: claim the id %s: %w (HUBMESH_GATEWAY_ID sets another)", cfg.ID, err)
+	}
 	m := meter.New(kit.Registry)
 	if s.asker, err = natsconn.NewAsker(s.nc); err != nil {
 		return fmt.Errorf("gateway: %w", err)
@@ -119,7 +141,7 @@ func (s *Server) listen(ctx context.Context, kit obs.Kit) (err error) {
 	}, s.rooms, s.relay, s.asks, socket.Frame, m, s.log)
 	s.sockets, err = socket.New(socket.Config{
 		Origins: cfg.Origins, TrustedProxies: cfg.TrustedProxies, MaxConnections: cfg.MaxConnections,
-		MaxMessage: cfg.MaxMessage, Heartbeat: cfg.Heartbeat, LastWords: cfg.LastWords,
+		MaxMessage: s.largestMessage(), Heartbeat: cfg.Heartbeat, LastWords: cfg.LastWords,
 	}, house, m, s.log)
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
@@ -128,25 +150,21 @@ func (s *Server) listen(ctx context.Context, kit obs.Kit) (err error) {
 		return err
 	}
 	s.http = s.newHTTP(kit)
-	s.lease, err = kv.Claim(ctx, s.nc, kv.LeaseConfig{
-		Tree: s.tree, Bucket: subject.Gateways, Key: cfg.ID, Value: s.figures,
-		TTL: cfg.LeaseTTL, Renew: cfg.LeaseRenew, Watch: cfg.LeaseWatch,
-	}, s.log)
-	if err != nil {
-		return fmt.Errorf("gateway: claim the id %s: %w (HUBMESH_GATEWAY_ID sets another)", cfg.ID, err)
-	}
 	return nil
 }
 
 // roomForHeaders is left of NATS's largest message for headers and subject.
 const roomForHeaders = 8 << 10
 
-// fitMessages makes the largest message of a client one that NATS carries.
-func (s *Server) fitMessages() {
-	if most := s.nc.MaxPayload() - roomForHeaders; most > 0 && most < s.cfg.MaxMessage {
-		s.log.Warn("gateway: NATS carries less than HUBMESH_MAX_MESSAGE_BYTES in one message", "bytes", most, "set", s.cfg.MaxMessage)
-		s.cfg.MaxMessage = most
+// largestMessage is what a client may send at once: what was configured, where
+// NATS carries that.
+func (s *Server) largestMessage() int64 {
+	most := s.nc.MaxPayload() - roomForHeaders
+	if most <= 0 || most >= s.cfg.MaxMessage {
+		return s.cfg.MaxMessage
 	}
+	s.log.Warn("gateway: NATS carries less than HUBMESH_MAX_MESSAGE_BYTES in one message", "bytes", most, "set", s.cfg.MaxMessage)
+	return most
 }
 
 // answer makes the gateway known as a micro service and answers its own probe.
@@ -168,10 +186,14 @@ func (s *Server) answer(ctx context.Context) (err error) {
 	return nil
 }
 
-// figures is what stands in the lease.
+// figures is what stands in the lease, from before there are sockets on.
 func (s *Server) figures() []byte {
+	open := 0
+	if s.sockets != nil {
+		open = s.sockets.Open()
+	}
 	body, err := json.Marshal(wire.Lease{
-		Connections: s.sockets.Open(), StartedAt: s.started.UnixMilli(), At: s.cfg.Now().UnixMilli(),
+		Connections: open, StartedAt: s.started.UnixMilli(), At: s.cfg.Now().UnixMilli(),
 		Version: natsconn.Version, Draining: s.draining.Load(),
 	})
 	if err != nil {
@@ -215,9 +237,8 @@ func (s *Server) Serve(ctx context.Context) error {
 	if s.killed.Load() {
 		return nil
 	}
-	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.LastWords)
-	defer cancel()
-	return errors.Join(err, s.leave(leave))
+	s.leave()
+	return errors.Join(err, s.giveUp(ctx))
 }
 
 // serveFunc is a life.Server that is a function.
@@ -234,18 +255,14 @@ func (s *Server) drain(ctx context.Context) {
 	s.sockets.Drain(ctx, s.cfg.Drain)
 }
 
-// leave ends what others see of the gateway.
-func (s *Server) leave(ctx context.Context) error {
+// leave ends what others ask of the gateway.
+func (s *Server) leave() {
 	if err := s.answers.Stop(); err != nil {
 		s.log.Warn("gateway: stop answering", obs.Err, err)
 	}
 	if err := s.probe.Unsubscribe(); err != nil && s.nc.IsConnected() {
 		s.log.Warn("gateway: unsubscribe", obs.Subject, s.probe.Subject, obs.Err, err)
 	}
-	if err := s.lease.Leave(ctx); err != nil {
-		return fmt.Errorf("gateway: give up the lease: %w", err)
-	}
-	return nil
 }
 
 // close lets go of the address.

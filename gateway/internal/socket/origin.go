@@ -18,6 +18,12 @@ type origins struct {
 // below is every host under one, of one scheme.
 type below struct{ scheme, suffix string }
 
+// CheckOrigins reports the first entry of a list that New would refuse.
+func CheckOrigins(list []string) error {
+	_, err := parseOrigins(list)
+	return err
+}
+
 // parseOrigins reads a list of origins, *, or origins whose host begins with
 // "*.". An empty list allows a page's own host only.
 func parseOrigins(list []string) (o origins, err error) {
