@@ -80,13 +80,13 @@ func TestADrainedGatewayLeavesNothing(t *testing.T) {
 	if n := nc.NumSubscriptions(); n > before+1 { // one is the client's own, for requests
 		t.Errorf("%d subscriptions are left, %d before", n, before)
 	}
-	if _, held := lease(t, backend, "g1"); held {
+	if _, held := lease(t, backend); held {
 		t.Error("its lease is left")
 	}
 }
 
-// lease reads a gateway's lease.
-func lease(t *testing.T, nc *nats.Conn, id string) (l wire.Lease, held bool) {
+// lease reads the lease of g1.
+func lease(t *testing.T, nc *nats.Conn) (l wire.Lease, held bool) {
 	t.Helper()
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -96,7 +96,7 @@ func lease(t *testing.T, nc *nats.Conn, id string) (l wire.Lease, held bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := bucket.Get(t.Context(), id)
+	e, err := bucket.Get(t.Context(), "g1")
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return l, false
 	}
@@ -136,7 +136,7 @@ func TestAKilledGatewaySaysNothingAndLeavesItsLease(t *testing.T) {
 	if err := <-g.ended; err != nil {
 		t.Errorf("Serve: %v", err)
 	}
-	if _, held := lease(t, backend, "g1"); !held {
+	if _, held := lease(t, backend); !held {
 		t.Error("its lease is gone")
 	}
 	if !nc.IsClosed() {
@@ -218,7 +218,7 @@ func TestAGatewayThatCannotListenSaysWhy(t *testing.T) {
 			if _, err := gateway.Listen(t.Context(), cfg, natstest.Conn(t, s), kit()); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("Listen: %v, want %q in it", err, c.want)
 			}
-			if _, held := lease(t, backend, "g1"); held {
+			if _, held := lease(t, backend); held {
 				t.Error("its lease is left")
 			}
 		})
@@ -331,7 +331,7 @@ func TestTheLeaseHoldsTheFigures(t *testing.T) {
 	g.enter(t, "ann")
 	g.enter(t, "bob")
 	var l wire.Lease
-	await(t, func() bool { l, _ = lease(t, backend, "g1"); return l.Connections == 2 })
+	await(t, func() bool { l, _ = lease(t, backend); return l.Connections == 2 })
 	if l.StartedAt < begin || l.At < l.StartedAt || l.Draining || l.Version == "" {
 		t.Errorf("lease %+v, want one of since %d", l, begin)
 	}

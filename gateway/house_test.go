@@ -211,14 +211,19 @@ func (u *user) say(t *testing.T, text string) {
 func (u *user) hear(t *testing.T) string {
 	t.Helper()
 	for {
-		f, err := ws.ReadFrame(u.in)
-		switch {
-		case err != nil:
+		h, err := ws.ReadHeader(u.in)
+		if err != nil {
 			return "end"
-		case f.Header.OpCode == ws.OpText:
-			return string(f.Payload)
-		case f.Header.OpCode == ws.OpClose:
-			code, _ := ws.ParseCloseFrameData(f.Payload)
+		}
+		payload := make([]byte, h.Length)
+		if _, err := io.ReadFull(u.in, payload); err != nil {
+			return "end"
+		}
+		if h.OpCode == ws.OpText {
+			return string(payload)
+		}
+		if h.OpCode == ws.OpClose {
+			code, _ := ws.ParseCloseFrameData(payload)
 			return fmt.Sprint("close ", code)
 		}
 	}

@@ -57,7 +57,7 @@ func newHouse(t *testing.T, nc *nats.Conn, cfg ask.Config) house {
 	return house{ask.New(cfg, asker, subject.Tree{}, meter.New(reg), slog.New(slog.DiscardHandler)), nc, reg, end}
 }
 
-// answers answers what is asked on subj, and returns what comes in.
+// answers has what is asked on subj answered, and returns what comes in.
 func (h house) answers(t *testing.T, subj string, answer *nats.Msg) (asked <-chan *nats.Msg) {
 	t.Helper()
 	came := make(chan *nats.Msg, 2)

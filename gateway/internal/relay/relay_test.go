@@ -113,11 +113,11 @@ func newBus(t *testing.T, nc *nats.Conn, change func(*Config)) *bus {
 
 // mesh is a bus over one server, with streams as set up by default or as cfg
 // says.
-func mesh(t *testing.T, cfg store.Config, change func(*Config)) *bus {
+func mesh(t *testing.T, cfg store.Config) *bus {
 	t.Helper()
 	nc := natstest.Conn(t, natstest.Server(t))
 	setup(t, nc, cfg)
-	return newBus(t, nc, change)
+	return newBus(t, nc, nil)
 }
 
 func setup(t *testing.T, nc *nats.Conn, cfg store.Config) {
@@ -220,7 +220,7 @@ func (b *bus) counted(t *testing.T, why meter.Drop) int {
 
 func TestMembersHearTheLogInOrder(t *testing.T) {
 	const events = 300
-	b := mesh(t, store.Config{}, nil)
+	b := mesh(t, store.Config{})
 	ann, bob := b.member("ann", "task.1", "task.2"), b.member("bob", "task.2")
 	var all, second []string
 	for i := range events {
@@ -254,7 +254,7 @@ func TestWhatAnEventMeans(t *testing.T) {
 		"a name and a user":                {nats.Header{"Hub-Event": {"a:ü"}, "Hub-From": {"ann@example.com"}}, `"x"`, `task:a@b a:ü "\"x\"" binary=false from="ann@example.com"`},
 		"names of the server are no fault": {nats.Header{"Hub-Event": {"presence:update"}}, `{}`, `task:a@b presence:update "{}" binary=false from=""`},
 	}
-	b := mesh(t, store.Config{}, nil)
+	b := mesh(t, store.Config{})
 	m := b.member("m", "task.a=40b")
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -297,7 +297,7 @@ func TestWhatIsNoEventIsDropped(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			b := mesh(t, store.Config{}, nil)
+			b := mesh(t, store.Config{})
 			m := b.member("m", "task.1", "task.a=40b", c.room)
 			for range 3 {
 				b.put(t, &nats.Msg{Subject: "hub.event." + c.room, Header: c.header, Data: []byte(c.data)})
@@ -314,7 +314,7 @@ func TestWhatIsNoEventIsDropped(t *testing.T) {
 }
 
 func TestWhoIsExceptedDoesNotHear(t *testing.T) {
-	b := mesh(t, store.Config{}, nil)
+	b := mesh(t, store.Config{})
 	ann, bob := b.member("g1-1", "task.1"), b.member("g1-2", "task.1")
 	first := b.put(t, &nats.Msg{Subject: "hub.event.task.1", Header: nats.Header{"Hub-Except": {"g1-1"}}, Data: []byte("1")})
 	second := b.put(t, &nats.Msg{Subject: "hub.event.task.1", Data: []byte("2")})
@@ -328,7 +328,7 @@ func TestWhoIsExceptedDoesNotHear(t *testing.T) {
 }
 
 func TestOneConnectionIsSpokenTo(t *testing.T) {
-	b := mesh(t, store.Config{}, nil)
+	b := mesh(t, store.Config{})
 	ann := b.member("g1-1")
 	ask := func(conn, data string) (body, fault string) {
 		t.Helper()

@@ -49,7 +49,7 @@ func (b *bus) store(t *testing.T, o Outgoing) stored {
 }
 
 func TestAnEventOfAClientIsStored(t *testing.T) {
-	b := mesh(t, store.Config{}, nil)
+	b := mesh(t, store.Config{})
 	heard, err := b.backend.SubscribeSync("hub.event.>")
 	if err == nil {
 		err = b.backend.Flush()
@@ -83,7 +83,7 @@ func TestAnEventOfAClientIsStored(t *testing.T) {
 }
 
 func TestASignalOfAClientIsPublished(t *testing.T) {
-	b := mesh(t, store.Config{}, nil)
+	b := mesh(t, store.Config{})
 	m := b.member("m", "task.1")
 	if p := b.Signal(outgoing("", `1`)); p.Is() {
 		t.Errorf("problem %+v", p)
@@ -95,7 +95,7 @@ func TestASignalOfAClientIsPublished(t *testing.T) {
 }
 
 func TestAnIdIsStoredOnce(t *testing.T) {
-	b := mesh(t, store.Config{}, nil)
+	b := mesh(t, store.Config{})
 	first := b.store(t, outgoing("key.ann.task.1.k", `1`))
 	b.store(t, outgoing("other", `2`))
 	if again := b.store(t, outgoing("key.ann.task.1.k", `1`)); again != first || again.p.Is() {

@@ -52,7 +52,7 @@ func TestARoomIsWholeOnlyWhereItIsProven(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			b := mesh(t, store.Config{EventMaxPerRoom: 3}, nil)
+			b := mesh(t, store.Config{EventMaxPerRoom: 3})
 			b.fill(t, c.stored)
 			got, err := b.whole(c.key, c.since)
 			if err != nil || got != c.want {
@@ -65,7 +65,7 @@ func TestARoomIsWholeOnlyWhereItIsProven(t *testing.T) {
 // TestARoomIsNotWholeFromBeforeTheLogsSizeBegins has the oldest events go for
 // the size of the whole log.
 func TestARoomIsNotWholeFromBeforeTheLogsSizeBegins(t *testing.T) {
-	b := mesh(t, store.Config{EventMaxBytes: 4 << 10}, nil)
+	b := mesh(t, store.Config{EventMaxBytes: 4 << 10})
 	for range 10 {
 		b.put(t, &nats.Msg{Subject: "hub.event.task.b", Data: []byte(`"` + strings.Repeat("x", 1000) + `"`)})
 	}

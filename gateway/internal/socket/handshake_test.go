@@ -16,7 +16,7 @@ import (
 
 // ask sends a request and returns what is answered; the connection is over
 // with it.
-func ask(t *testing.T, addr, request string) (*http.Response, string) {
+func ask(t *testing.T, addr, request string) (status int, header http.Header, body string) {
 	t.Helper()
 	raw, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -32,11 +32,12 @@ func ask(t *testing.T, addr, request string) (*http.Response, string) {
 	if err != nil {
 		t.Fatalf("%q: %v", request, err)
 	}
-	body, err := io.ReadAll(answer.Body)
+	defer func() { _ = answer.Body.Close() }()
+	all, err := io.ReadAll(answer.Body)
 	if err != nil {
 		t.Fatalf("%q: %v", request, err)
 	}
-	return answer, string(body)
+	return answer.StatusCode, answer.Header, string(all)
 }
 
 func TestHandshakesThatAreRefused(t *testing.T) {
@@ -69,7 +70,7 @@ func TestHandshakesThatAreRefused(t *testing.T) {
 			if c.drain {
 				h.Drain(t.Context(), time.Second)
 			}
-			answer, body := ask(t, addr, c.request)
+			status, header, body := ask(t, addr, c.request)
 			var said struct {
 				Error struct{ Code, Message string }
 			}
@@ -78,11 +79,11 @@ func TestHandshakesThatAreRefused(t *testing.T) {
 					t.Errorf("body %q: %v", body, err)
 				}
 			}
-			if answer.StatusCode != c.status || said.Error.Code != c.code {
-				t.Errorf("answer %d %q, want %d %q", answer.StatusCode, said.Error.Code, c.status, c.code)
+			if status != c.status || said.Error.Code != c.code {
+				t.Errorf("answer %d %q, want %d %q", status, said.Error.Code, c.status, c.code)
 			}
-			if name := c.header[0]; name != "" && answer.Header.Get(name) != c.header[1] {
-				t.Errorf("header %s: %q, want %q", name, answer.Header.Get(name), c.header[1])
+			if name := c.header[0]; name != "" && header.Get(name) != c.header[1] {
+				t.Errorf("header %s: %q, want %q", name, header.Get(name), c.header[1])
 			}
 			if n := h.Open(); n != 0 {
 				t.Errorf("%d connections are open", n)
@@ -137,6 +138,7 @@ func TestTheSubprotocolIsAgreedTo(t *testing.T) {
 			if err != nil || answer.StatusCode != http.StatusSwitchingProtocols {
 				t.Fatalf("handshake: %v, %v", answer, err)
 			}
+			_ = answer.Body.Close() // of a switch of protocols: it has none
 			if got := answer.Header.Get("Sec-Websocket-Protocol"); got != c.agreed {
 				t.Errorf("offered %q, agreed to %q, want %q", c.offered, got, c.agreed)
 			}
@@ -149,8 +151,8 @@ func TestAPlaceIsFreeAgainWhenAConnectionHasEnded(t *testing.T) {
 	addr := h.serveHTTP(t, echo{})
 	for range 3 {
 		p := dial(t, addr, "/", "")
-		if answer, _ := ask(t, addr, handshake("/", "Connection: close")); answer.StatusCode != http.StatusServiceUnavailable {
-			t.Errorf("a second connection: status %d, want 503", answer.StatusCode)
+		if status, _, _ := ask(t, addr, handshake("/", "Connection: close")); status != http.StatusServiceUnavailable {
+			t.Errorf("a second connection: status %d, want 503", status)
 		}
 		p.send(t, bye)
 		if got := p.all(); !slices.Equal(got, []string{"close 1000"}) {

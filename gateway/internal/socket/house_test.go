@@ -129,6 +129,7 @@ func dial(t testing.TB, addr, path, first string) *peer {
 	if err != nil || answer.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("handshake: %v, %v", answer, err)
 	}
+	_ = answer.Body.Close() // of a switch of protocols: it has none
 	return p
 }
 
@@ -143,30 +144,40 @@ func (p *peer) send(t testing.TB, bytes string) {
 // or of a close the code and its reason; "end" for the end of the connection
 // and "cut" for a reset.
 func (p *peer) next() string {
-	f, err := ws.ReadFrame(p.in)
+	h, payload, err := p.frame()
 	switch {
 	case errors.Is(err, io.EOF):
 		return "end"
 	case err != nil:
 		return "cut: " + err.Error()
-	case f.Header.Masked || f.Header.Rsv != 0 || !f.Header.Fin:
+	case h.Masked || h.Rsv != 0 || !h.Fin:
 		return "a frame that no server sends"
 	}
-	switch f.Header.OpCode {
+	switch h.OpCode {
 	case ws.OpText:
-		return "text " + string(f.Payload)
+		return "text " + string(payload)
 	case ws.OpBinary:
-		return "binary " + string(f.Payload)
+		return "binary " + string(payload)
 	case ws.OpPing:
-		return "ping " + string(f.Payload)
+		return "ping " + string(payload)
 	case ws.OpPong:
-		return "pong " + string(f.Payload)
+		return "pong " + string(payload)
 	case ws.OpClose:
-		code, reason := ws.ParseCloseFrameData(f.Payload)
+		code, reason := ws.ParseCloseFrameData(payload)
 		return strings.TrimSpace("close " + closeName(code) + " " + reason)
-	default:
-		return "an opcode that no server sends"
+	case ws.OpContinuation: // ours are whole
 	}
+	return "an opcode that no server sends"
+}
+
+// frame reads a frame of any size: tests send no more than they can read.
+func (p *peer) frame() (h ws.Header, payload []byte, err error) {
+	if h, err = ws.ReadHeader(p.in); err != nil {
+		return h, nil, err
+	}
+	payload = make([]byte, h.Length)
+	_, err = io.ReadFull(p.in, payload)
+	return h, payload, err
 }
 
 // all reads frames to the connection's end, or to the first cut.

@@ -32,7 +32,7 @@ func (h house) tcp(t *testing.T, d door.Door, n, buffer int) (peers []*peer) {
 	}
 	defer func() { _ = l.Close() }()
 	for range n {
-		near, err := net.DialTCP("tcp", nil, l.Addr().(*net.TCPAddr))
+		near, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func TestWhoDoesNotReadDelaysNobody(t *testing.T) {
 // wantPart reads the events from the first on to the connection's end, which
 // comes before many.
 func (p *peer) wantPart(t *testing.T, many uint64) {
-	for heard := uint64(0); heard < many; heard++ {
+	for heard := range many {
 		frame := p.next()
 		if frame == "end" || frame == "close 4409 too slow" || strings.HasPrefix(frame, "cut") {
 			return

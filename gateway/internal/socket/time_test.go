@@ -22,7 +22,7 @@ func (h house) meet(t *testing.T) *peer {
 	return &peer{near, bufio.NewReader(near)}
 }
 
-// tells tells connections the time until the function it returns is called.
+// tells has connections told the time until the function it returns is called.
 func (h house) tells(t *testing.T) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
