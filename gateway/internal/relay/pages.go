@@ -2,8 +2,11 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/hubmesh/hubmesh/gateway/internal/frame"
 	"github.com/hubmesh/hubmesh/gateway/internal/room"
@@ -109,7 +112,11 @@ func (p *pages) get(key pageKey, read func(context.Context) *page, answer func(*
 	queued := p.do(func(ctx context.Context) {
 		ctx, cancel := context.WithDeadline(ctx, late)
 		defer cancel()
-		p.settle(key, read(ctx))
+		got := read(ctx)
+		if errors.Is(got.err, context.Canceled) || errors.Is(got.err, nats.ErrConnectionClosed) {
+			return // the gateway is ending: its clients learn more where they come back
+		}
+		p.settle(key, got)
 	})
 	if !queued {
 		p.settle(key, &page{err: errBusy})

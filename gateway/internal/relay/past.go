@@ -11,6 +11,7 @@ import (
 	"github.com/hubmesh/hubmesh/gateway/internal/meter"
 	"github.com/hubmesh/hubmesh/gateway/internal/room"
 	"github.com/hubmesh/hubmesh/shared/follow"
+	"github.com/hubmesh/hubmesh/shared/obs"
 	"github.com/hubmesh/hubmesh/shared/store"
 	"github.com/hubmesh/hubmesh/shared/subject"
 )
@@ -48,6 +49,7 @@ func (r *Relay) Judge(of subject.Room, since frame.Position, id string, answer f
 	}
 	r.page(of, since, func(p *page) {
 		if p.err != nil {
+			r.log.Debug("relay: what was missed cannot be replayed", obs.Room, of.String(), "offset", since.Offset, obs.Err, p.err)
 			answer(Span{}, false)
 			return
 		}
