@@ -3,8 +3,8 @@ package gateway_test
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gobwas/ws"
 	"github.com/nats-io/nats.go"
 
 	"github.com/hubmesh/hubmesh/gateway"
@@ -156,29 +155,34 @@ func (s *served) get(t *testing.T, path string) (status int, body string) {
 // user is a client's end of a connection.
 type user struct {
 	net.Conn
-	in io.Reader
+	in *bufio.Reader
 	id string // of the connection
 }
 
 // dial opens a connection; status is that of a refusal, else 0.
 func (s *served) dial(t *testing.T, token string) (u *user, status int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	raw, in, _, err := ws.Dial(ctx, fmt.Sprintf("ws://%s/ws?token=%s", s.Addr(), token))
-	var refused ws.StatusError
-	if errors.As(err, &refused) {
-		return nil, int(refused)
-	}
+	raw, err := net.Dial("tcp", s.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = raw.Close() })
 	_ = raw.SetDeadline(time.Now().Add(patience))
-	if in == nil {
-		in = bufio.NewReader(raw)
+	_, err = fmt.Fprintf(raw, "GET /ws?token=%s HTTP/1.1\r\nHost: g\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", token)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return &user{Conn: raw, in: in}, 0
+	u = &user{Conn: raw, in: bufio.NewReader(raw)}
+	answer, err := http.ReadResponse(u.in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusSwitchingProtocols {
+		return nil, answer.StatusCode
+	}
+	return u, 0
 }
 
 // enter opens a connection and waits until it is connected.
@@ -199,34 +203,50 @@ func (s *served) enter(t *testing.T, token string) *user {
 	return u
 }
 
-// say sends a text.
+// say sends a text, masked with zeros, which leave it as it is.
 func (u *user) say(t *testing.T, text string) {
 	t.Helper()
-	if err := ws.WriteFrame(u, ws.MaskFrameInPlace(ws.NewTextFrame([]byte(text)))); err != nil {
+	b := binary.BigEndian.AppendUint16([]byte{0x81, 0x80 | 126}, uint16(len(text)))
+	b = append(b, 0, 0, 0, 0)
+	if _, err := u.Write(append(b, text...)); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // hear reads the next text; "close" and a code for a close, "end" for an end.
+// What is neither it passes over.
 func (u *user) hear(t *testing.T) string {
 	t.Helper()
 	for {
-		h, err := ws.ReadHeader(u.in)
-		if err != nil {
+		opcode, payload, err := u.frame()
+		switch {
+		case err != nil:
 			return "end"
-		}
-		payload := make([]byte, h.Length)
-		if _, err := io.ReadFull(u.in, payload); err != nil {
-			return "end"
-		}
-		if h.OpCode == ws.OpText {
+		case opcode == 1:
 			return string(payload)
-		}
-		if h.OpCode == ws.OpClose {
-			code, _ := ws.ParseCloseFrameData(payload)
-			return fmt.Sprint("close ", code)
+		case opcode == 8 && len(payload) >= 2:
+			return fmt.Sprint("close ", binary.BigEndian.Uint16(payload))
 		}
 	}
+}
+
+// frame reads a whole frame, as servers send them.
+func (u *user) frame() (opcode byte, payload []byte, err error) {
+	var head [2]byte
+	if _, err = io.ReadFull(u.in, head[:]); err != nil {
+		return 0, nil, err
+	}
+	size := int(head[1])
+	if more := map[int]int{126: 2, 127: 8}[size]; more > 0 {
+		var long [8]byte
+		if _, err = io.ReadFull(u.in, long[8-more:]); err != nil {
+			return 0, nil, err
+		}
+		size = int(binary.BigEndian.Uint64(long[:]))
+	}
+	payload = make([]byte, size)
+	_, err = io.ReadFull(u.in, payload)
+	return head[0] & 0xf, payload, err
 }
 
 // wantHear waits for texts that begin so.
