@@ -195,8 +195,7 @@ func TestWithoutAQuorumNothingIsAcked(t *testing.T) {
 		_, err := storeUnder(t, c, "task:42", fmt.Sprint("without ", n))
 		notStored(t, err)
 	}
-	nodes.Start(1)
-	nodes.Start(2)
+	nodes.Start(1, 2)
 	back := dial(t, h.mesh.Gateways()[0], "ann") // whatever became of the first
 	var offsets []uint64
 	for n := range 3 { // what was unavailable may be stored or not: the key tells

@@ -71,6 +71,7 @@ func (h *house) run(program, id string, env ...string) *process {
 }
 
 func (p *process) ready(t testing.TB) (status int) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.addr.String()+"/api/v1/health/ready", nil)
 	if err != nil {
 		t.Fatal(err)

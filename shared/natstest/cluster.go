@@ -100,15 +100,20 @@ func (c *Nodes) StepDown(stream string) {
 // Stop shuts node i down.
 func (c *Nodes) Stop(i int) { stop(c.Server(i)) }
 
-// Start starts node i again, with its store and addresses, and returns when it
-// has caught up.
-func (c *Nodes) Start(i int) {
+// Start starts nodes again, with their stores and addresses, and returns when
+// all have caught up. Those that need each other for a quorum are started
+// together: one alone may never be well.
+func (c *Nodes) Start(nodes ...int) {
 	c.t.Helper()
-	s := start(c.t, c.options(i))
-	c.mu.Lock()
-	c.node[i] = s
-	c.mu.Unlock()
-	c.healthy(i)
+	for _, i := range nodes {
+		s := start(c.t, c.options(i))
+		c.mu.Lock()
+		c.node[i] = s
+		c.mu.Unlock()
+	}
+	for _, i := range nodes {
+		c.healthy(i)
+	}
 }
 
 // leads reports whether s leads a cluster of n and sees all others. Before
