@@ -16,6 +16,7 @@ func limited(t testing.TB) mesh.Config {
 	t.Helper()
 	cfg := config(t)
 	cfg.Gateway.Messages, cfg.Gateway.Signals, cfg.Gateway.User = limit.Limit{}, limit.Limit{}, limit.Limit{}
+	cfg.Ratelimit.UserMessages = limit.Limit{}
 	return cfg
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/hubmesh/hubmesh/gateway"
 	"github.com/hubmesh/hubmesh/hubmesh/internal/hub"
 	"github.com/hubmesh/hubmesh/hubmesh/mesh"
+	"github.com/hubmesh/hubmesh/ratelimit"
 	"github.com/hubmesh/hubmesh/shared/follow"
 	"github.com/hubmesh/hubmesh/shared/limit"
 	"github.com/hubmesh/hubmesh/shared/natstest"
@@ -47,8 +48,9 @@ func config(t testing.TB) mesh.Config {
 	plenty := limit.Limit{Count: 1 << 20, Period: time.Second, Burst: 1 << 20}
 	return mesh.Config{
 		Dir: t.TempDir(), NATSListen: "127.0.0.1:0",
-		Store: store.Config{EventMaxPerRoom: 100_000, EventMaxBytes: 1 << 30},
-		Authz: authz.Config{Secret: secret, Open: []string{"lobby"}},
+		Store:     store.Config{EventMaxPerRoom: 100_000, EventMaxBytes: 1 << 30},
+		Authz:     authz.Config{Secret: secret, Open: []string{"lobby"}},
+		Ratelimit: ratelimit.Config{UserMessages: plenty},
 		Gateway: gateway.Config{
 			Listen: "127.0.0.1:0", Drain: 2 * time.Second,
 			LeaseTTL: 2 * time.Second, LeaseRenew: 200 * time.Millisecond, LeaseWatch: -1,

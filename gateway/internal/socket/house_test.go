@@ -79,7 +79,7 @@ func (h house) open(t testing.TB, d door.Door, raw net.Conn, admitted *wire.Conn
 		t.Fatal(why)
 	}
 	c := newConn(h.Server, raw, bufio.NewReader(raw), h.clients.Open(client.Caller{Door: d.Name()}, hello, admitted))
-	if !h.release(c) {
+	if leaving, ok := h.release(c); leaving || !ok {
 		t.Fatal("the server is draining")
 	}
 	return c

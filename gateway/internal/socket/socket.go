@@ -48,6 +48,7 @@ type Server struct {
 	conns    map[*conn]struct{}
 	pending  int // handshakes under way, counted against MaxConnections
 	draining bool
+	killed   bool          // there are no connections any more, nor will be
 	gone     chan struct{} // closed when draining and no connection is left
 
 	wg sync.WaitGroup // one a connection in conns
@@ -87,34 +88,33 @@ func (s *Server) reserve() (why string, ok bool) {
 	return "", true
 }
 
-// release gives a reserved place back, to c if a connection came of it.
-func (s *Server) release(c *conn) (ok bool) {
+// release gives a reserved place back, to c if a connection came of it. One
+// that came while a drain began is leaving at once; after Kill there is none.
+func (s *Server) release(c *conn) (leaving, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pending--
-	if c == nil {
-		return true
+	if c != nil && !s.killed {
+		s.conns[c] = struct{}{}
+		s.wg.Add(1)
 	}
-	if s.draining {
-		return false
-	}
-	s.conns[c] = struct{}{}
-	s.wg.Add(1)
-	return true
+	s.noteGone()
+	return s.draining, !s.killed
 }
 
 func (s *Server) remove(c *conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
-	if s.draining && len(s.conns) == 0 {
-		s.allGone()
-	}
+	s.noteGone()
 	s.mu.Unlock()
 	s.wg.Done()
 }
 
-// allGone tells Drain. It is called under the lock.
-func (s *Server) allGone() {
+// noteGone tells Drain when nobody is left. It is called under the lock.
+func (s *Server) noteGone() {
+	if !s.draining || len(s.conns) > 0 || s.pending > 0 {
+		return
+	}
 	select {
 	case <-s.gone:
 	default:
@@ -163,9 +163,7 @@ const perConnection = 10 * time.Millisecond
 func (s *Server) Drain(ctx context.Context, budget time.Duration) {
 	s.mu.Lock()
 	s.draining = true
-	if len(s.conns) == 0 {
-		s.allGone()
-	}
+	s.noteGone()
 	s.mu.Unlock()
 
 	conns := s.list()
@@ -196,7 +194,7 @@ func (s *Server) Drain(ctx context.Context, budget time.Duration) {
 // them is left.
 func (s *Server) Kill() {
 	s.mu.Lock()
-	s.draining = true
+	s.draining, s.killed = true, true
 	s.mu.Unlock()
 	for _, c := range s.list() {
 		c.cut()

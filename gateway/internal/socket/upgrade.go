@@ -53,14 +53,18 @@ func (s *Server) admit(d door.Door, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := s.open(d, w, r, origin)
-	if !s.release(c) {
+	leaving, ok := s.release(c)
+	switch {
+	case c == nil:
+		return
+	case !ok:
 		c.cut()
 		c.client.Closed()
 		return
+	case leaving:
+		c.client.End(frame.Restart)
 	}
-	if c != nil {
-		c.serve()
-	}
+	c.serve()
 }
 
 // open judges a handshake and makes it a connection, or answers it and returns
