@@ -23,8 +23,10 @@ race: ## run all tests anew under the race detector
 	$(GO) test -race -count=1 work
 
 .PHONY: soak
-soak: ## run the tests of the parts that race, twenty times each
-	$(GO) test -race -count=20 ./shared/... ./gateway/... ./presence/... ./authz/... ./ratelimit/...
+soak: ## tell the long stories, and run what races twenty times
+	$(GO) test -count=1 -timeout 30m ./shared/follow -args -long
+	$(GO) test -count=1 -timeout 60m -v ./hubmesh/e2e -args -long
+	$(GO) test -race -count=20 -timeout 60m ./shared/... ./gateway/... ./presence/... ./authz/... ./ratelimit/...
 
 .PHONY: bench
 bench: ## run the benchmarks
