@@ -84,9 +84,7 @@ func Answer[In, Out any](ctx context.Context, a *Answerer, endpoint, subject str
 			a.refuse(req, err)
 			return
 		}
-		if err := req.Respond(body); err != nil {
-			a.log.Warn("natsconn: answer lost", "subject", subject, "err", err)
-		}
+		a.reply(req, nil, body)
 	}
 	// micro calls handlers one at a time; a slow answer would delay all others.
 	spread := func(req micro.Request) {
@@ -115,7 +113,19 @@ func (a *Answerer) refuse(req micro.Request, err error) {
 	if !errors.As(err, &f) {
 		a.log.Error("natsconn: handler", "subject", req.Subject(), "err", err)
 	}
-	if err := req.Error(string(f.Code), f.Text, nil, micro.WithHeaders(micro.Headers{wire.HeaderError: {string(f.Code)}})); err != nil {
+	a.reply(req, nats.Header{
+		micro.ErrorCodeHeader: {string(f.Code)}, micro.ErrorHeader: {f.Text}, wire.HeaderError: {string(f.Code)},
+	}, nil)
+}
+
+// reply answers a request, past micro's own methods for it: those note an
+// error in the request, which micro reads when the handler has returned, and
+// ours returns before there is an answer.
+func (a *Answerer) reply(req micro.Request, h nats.Header, body []byte) {
+	if req.Reply() == "" {
+		return // it was told, not asked
+	}
+	if err := a.nc.PublishMsg(&nats.Msg{Subject: req.Reply(), Header: h, Data: body}); err != nil {
 		a.log.Warn("natsconn: answer lost", "subject", req.Subject(), "err", err)
 	}
 }
