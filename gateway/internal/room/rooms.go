@@ -177,23 +177,10 @@ func (r *Rooms) Move(at frame.Position) {
 	r.tail = newTail(at.Offset)
 }
 
-// Members calls f for the members of a room, or of all rooms for an empty key.
-func (r *Rooms) Members(key string, f func(*Member)) {
-	for _, m := range r.list(key) {
-		f(m)
-	}
-}
-
-func (r *Rooms) list(key string) (all []*Member) {
+func (r *Rooms) list() (all []*Member) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if key == "" {
-		for _, m := range r.members {
-			all = append(all, m)
-		}
-		return all
-	}
-	for m := range r.rooms[key] {
+	for _, m := range r.members {
 		all = append(all, m)
 	}
 	return all
@@ -232,7 +219,7 @@ func (r *Rooms) Skip(to frame.Position, whole map[string]bool, last func(n, of i
 // vain is not waited for again before it has caught up: stuck clients delay the
 // others once.
 func (r *Rooms) Settle(ctx context.Context, wait time.Duration) {
-	full := slices.DeleteFunc(r.list(""), func(m *Member) bool { return !m.Outbox.patience() })
+	full := slices.DeleteFunc(r.list(), func(m *Member) bool { return !m.Outbox.patience() })
 	if len(full) == 0 {
 		return
 	}
