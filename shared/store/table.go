@@ -26,6 +26,9 @@ func table(tree subject.Tree, cfg Config) []item {
 	return []item{
 		{subject.Events, tree.Stream(subject.Events), events(tree, cfg)},
 		bucket(subject.Gateways, followed),
+		bucket(subject.Policy, followed),
+		bucket(subject.Relations, followed),
+		bucket(subject.Revoked, followed),
 		bucket(subject.Quota, memory),
 	}
 }

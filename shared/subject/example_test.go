@@ -24,9 +24,9 @@ func Example() {
 
 func ExampleTree_Users() {
 	for _, p := range (subject.Tree{}).Users() {
-		if p.User == subject.Authz {
+		if p.User == subject.Ratelimit {
 			fmt.Println(len(p.Publish), p.Subscribe)
 		}
 	}
-	// Output: 0 [hub.svc.authz.connect hub.svc.authz.join _INBOX_authz.> $SRV.>]
+	// Output: 6 [hub.svc.ratelimit.take _INBOX_ratelimit.> $SRV.>]
 }

@@ -73,6 +73,16 @@ func (t Tree) roomFamilies() []Family {
 			[]string{Backend}, []string{Gateway},
 			"one event for one connection",
 		},
+		{
+			t.Ctl("<verb>"), Asked,
+			[]string{Backend}, []string{Gateway},
+			"list connections (`get`), end them (`close`), put them into a room (`join`) or take them out (`leave`), on whichever gateways they are",
+		},
+		{
+			t.Control("<verb>"), Asked,
+			[]string{Gateway}, []string{Gateway},
+			"a gateway asks all others what a backend has asked it",
+		},
 	}
 }
 
@@ -87,6 +97,21 @@ func (t Tree) serviceFamilies() []Family {
 			t.Svc(Authz, "join"), Asked,
 			[]string{Gateway}, []string{Authz},
 			"what may this user do in these rooms",
+		},
+		{
+			t.Svc(Authz, "joins"), Asked,
+			[]string{Gateway}, []string{Authz},
+			"the same for many connections at once, when rights have changed",
+		},
+		{
+			t.Svc(Authz, "touched"), Asked,
+			[]string{Gateway}, []string{Authz},
+			"whom may a change of relations or of the policy concern",
+		},
+		{
+			t.Svc(Authz, "explain"), Asked,
+			[]string{Backend}, []string{Authz},
+			"what may this user do in this room, and which rule, claim or relations say so",
 		},
 		{
 			t.Svc(Presence, "gateways"), Asked,
@@ -114,6 +139,36 @@ func (t Tree) serviceFamilies() []Family {
 			"the same lease once it is stored, and its end",
 		},
 		{
+			t.Key(Policy, "<type>"), Record,
+			[]string{Authz}, nil,
+			"who may do what in rooms of one type",
+		},
+		{
+			t.Heard(Policy, "<type>"), Heard,
+			nil, []string{Authz, Gateway},
+			"the same rules once they are stored",
+		},
+		{
+			t.Key(Relations, "<fact…>"), Record,
+			[]string{Backend}, nil,
+			"one fact: `team.red.member.user.ann`, `project.7.parent.team.red`",
+		},
+		{
+			t.Heard(Relations, "<fact…>"), Heard,
+			nil, []string{Authz, Gateway, Backend},
+			"the same fact once it is stored, and its end",
+		},
+		{
+			t.Key(Revoked, "<kind>.<id>"), Record,
+			[]string{Backend}, nil,
+			"tokens of a user (`user.ann`) that were issued before a time, or one token (`jti.7f3a`), hold no longer",
+		},
+		{
+			t.Heard(Revoked, "<kind>.<id>"), Heard,
+			nil, []string{Authz, Gateway},
+			"the same once it is stored",
+		},
+		{
 			t.Key(Quota, "<key…>"), Record,
 			[]string{Ratelimit}, nil,
 			"what is spent of one shared limit",
@@ -134,6 +189,9 @@ func (t Tree) Logs() []Log {
 	return []Log{
 		{t.Stream(Events), []string{Gateway}, nil, "durable events of all rooms"},
 		{t.BucketStream(Gateways), []string{Gateway, Presence}, nil, "bucket `" + t.Bucket(Gateways) + "`: one leased key a living gateway"},
+		{t.BucketStream(Policy), []string{Authz, Gateway}, nil, "bucket `" + t.Bucket(Policy) + "`: who may do what, one key a type of rooms"},
+		{t.BucketStream(Relations), []string{Authz, Gateway, Backend}, nil, "bucket `" + t.Bucket(Relations) + "`: who is a member of what, and what lies below what"},
+		{t.BucketStream(Revoked), []string{Authz, Gateway, Backend}, nil, "bucket `" + t.Bucket(Revoked) + "`: tokens that hold no longer"},
 		{t.BucketStream(Quota), []string{Ratelimit}, []string{Ratelimit}, "bucket `" + t.Bucket(Quota) + "`, in memory: one time a shared token bucket"},
 	}
 }

@@ -11,9 +11,12 @@ const DefaultPrefix = "hub"
 // Buckets and streams, without the prefix that Stream and Bucket put before
 // them.
 const (
-	Events   = "EVENTS"   // stream: durable events of all rooms
-	Gateways = "GATEWAYS" // bucket: one leased key a gateway
-	Quota    = "QUOTA"    // bucket in memory: one time a shared token bucket
+	Events    = "EVENTS"    // stream: durable events of all rooms
+	Gateways  = "GATEWAYS"  // bucket: one leased key a gateway
+	Quota     = "QUOTA"     // bucket in memory: one time a shared token bucket
+	Policy    = "POLICY"    // bucket: one key a type of rooms
+	Relations = "RELATIONS" // bucket: one key a fact
+	Revoked   = "REVOKED"   // bucket: one key a user or a token
 )
 
 // Services, as they stand in subjects and in micro names.
@@ -106,6 +109,14 @@ func (t Tree) ConnAll(gateway string) string { return t.Conn(gateway, "*") }
 
 // Probe is where a gateway asks itself, to prove that NATS carries its words.
 func (t Tree) Probe(gateway string) string { return t.sub("gw.probe.") + gateway }
+
+// Control is where a gateway asks all gateways, itself too, what a backend
+// asked one of them below hub.ctl: hub.gw.ctl.<verb>.
+func (t Tree) Control(verb string) string { return t.sub("gw.ctl.") + verb }
+
+// Ctl is where a backend asks for connections to be listed, closed, put into
+// rooms or taken out: hub.ctl.conn.<verb>.
+func (t Tree) Ctl(verb string) string { return t.sub("ctl.conn.") + verb }
 
 // Svc is an endpoint of a service: hub.svc.authz.join.
 func (t Tree) Svc(service, endpoint string) string { return t.sub("svc.") + service + "." + endpoint }

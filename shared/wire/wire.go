@@ -88,6 +88,9 @@ type JoinAsk struct {
 	Claims     map[string]json.RawMessage `json:"claims,omitempty"`
 	Connection string                     `json:"connection"`
 	Rooms      []string                   `json:"rooms"`
+	// AtLeast is what the answer must be made of: a replica that has read less
+	// waits until it has, or says unavailable.
+	AtLeast *Marks `json:"atLeast,omitempty"`
 }
 
 // LogValue keeps claims out of logs.
