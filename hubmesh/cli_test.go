@@ -232,6 +232,8 @@ func TestEveryCommandHelps(t *testing.T) {
 		{[]string{"call"}, []string{"--as"}},
 		{[]string{"subject"}, []string{"HUBMESH_PREFIX (default: hub)"}},
 		{[]string{"token"}, []string{"--claim", "--ttl"}},
+		{[]string{"relation"}, []string{"relation add", "relation rm", "relation ls"}},
+		{[]string{"relation", "add"}, []string{"member or parent", "HUBMESH_NATS_URL (default: nats://127.0.0.1:4222)"}},
 		{[]string{"setup"}, []string{"--new-epoch", "HUBMESH_NATS_URL (default: nats://127.0.0.1:4222)", "HUBMESH_EVENT_MAX_BYTES (default: 10GiB)"}},
 	} {
 		out, faults, status := run(t, t.TempDir(), nil, append(c.args, "--help")...)
@@ -343,5 +345,31 @@ func TestDevKeepsItsSecretToItself(t *testing.T) {
 	}
 	if said := h.out.String() + h.err.String(); strings.Contains(said, strings.TrimSpace(string(secret))) {
 		t.Error("dev prints its secret")
+	}
+}
+
+func TestRelationsAreWrittenListedAndTakenBack(t *testing.T) {
+	h := dev(t, t.TempDir())
+	nats := []string{"HUBMESH_NATS_URL=" + h.nats}
+	for _, c := range []struct {
+		args        string
+		out, faults string
+		status      int
+	}{
+		{"relation add team:red member ann", "added team:red member ann\n", "", 0},
+		{"relation add project:7 parent team:red", "added project:7 parent team:red\n", "", 0},
+		{"relation ls", "project:7 parent team:red\nteam:red member ann\n", "", 0},
+		{"relation ls team:red", "team:red member ann\n", "", 0},
+		{"relation rm team:red member ann", "removed team:red member ann\n", "", 0},
+		{"relation rm team:red member ann", "", "there is no team:red member ann", 1},
+		{"relation ls", "project:7 parent team:red\n", "", 0},
+		{"relation add project:7 parent project:7", "", "no room is its own parent", 2},
+		{"relation add project:7 owner ann", "", `must be one of "member","parent"`, 2},
+		{"relation add red member ann", "", "type:id", 2},
+	} {
+		out, faults, status := run(t, h.dir, nats, strings.Fields(c.args)...)
+		if out != c.out || status != c.status || !strings.Contains(faults, c.faults) || c.faults == "" && faults != "" {
+			t.Errorf("%s = %d %q %q, want %d %q %q", c.args, status, out, faults, c.status, c.out, c.faults)
+		}
 	}
 }

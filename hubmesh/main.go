@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/alecthomas/kong"
 
@@ -19,13 +20,14 @@ import (
 
 // commands is what can be asked for. Fields below each are its arguments.
 type commands struct {
-	Dev     dev     `cmd:"" default:"1" help:"Run everything in this process: a NATS server, a gateway and the services (what plain hubmesh does)."`
-	Sub     sub     `cmd:"" help:"Hear rooms, a line an event."`
-	Pub     pub     `cmd:"" help:"Say something in a room."`
-	Call    call    `cmd:"" help:"Ask a backend, and print its answer."`
-	Subject subject `cmd:"" help:"Print the NATS subjects of a room, for backends."`
-	Token   token   `cmd:"" help:"Make a token, signed with the configured secret or the one of hubmesh dev."`
-	Setup   setup   `cmd:"" help:"Make the streams and buckets in NATS, or bring them up to date; needs admin rights there."`
+	Dev      dev      `cmd:"" default:"1" help:"Run everything in this process: a NATS server, a gateway and the services (what plain hubmesh does)."`
+	Sub      sub      `cmd:"" help:"Hear rooms, a line an event."`
+	Pub      pub      `cmd:"" help:"Say something in a room."`
+	Call     call     `cmd:"" help:"Ask a backend, and print its answer."`
+	Subject  subject  `cmd:"" help:"Print the NATS subjects of a room, for backends."`
+	Token    token    `cmd:"" help:"Make a token, signed with the configured secret or the one of hubmesh dev."`
+	Relation relation `cmd:"" help:"Who is a member of what, and what lies below what."`
+	Setup    setup    `cmd:"" help:"Make the streams and buckets in NATS, or bring them up to date; needs admin rights there."`
 }
 
 // command is one of commands.
@@ -116,6 +118,10 @@ func (all *commands) selected(parsed *kong.Context) command {
 func (all *commands) help(options kong.HelpOptions, parsed *kong.Context) error {
 	if err := kong.DefaultHelpPrinter(options, parsed); err != nil {
 		return err
+	}
+	group := slices.ContainsFunc(parsed.Path, func(p *kong.Path) bool { return p.Command != nil })
+	if group && parsed.Selected() == nil {
+		return nil // its commands read some
 	}
 	set := env.New(func(string) (string, bool) { return "", false })
 	all.selected(parsed).bind(set)

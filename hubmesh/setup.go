@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/hubmesh/hubmesh/shared/env"
-	"github.com/hubmesh/hubmesh/shared/natsconn"
-	"github.com/hubmesh/hubmesh/shared/obs"
 	"github.com/hubmesh/hubmesh/shared/store"
 	names "github.com/hubmesh/hubmesh/shared/subject"
 )
@@ -20,10 +17,8 @@ const setupWait = time.Minute
 type setup struct {
 	NewEpoch bool `help:"Also give the log of events a new epoch: after a power loss that may have cost its end, so that no client takes a position of before for one of after."`
 
-	nats   natsconn.Config
-	store  store.Config
-	prefix string
-	level  string
+	store store.Config
+	bus
 }
 
 // Help is what --help adds.
@@ -32,40 +27,26 @@ func (*setup) Help() string {
 }
 
 func (s *setup) bind(set *env.Set) {
-	natsconn.Bind(set, &s.nats)
-	names.Bind(set, &s.prefix)
+	s.loud = true
+	s.bus.bind(set)
 	store.Bind(set, &s.store)
-	obs.BindLevel(set, &s.level)
 }
 
 // Run makes them.
-func (s *setup) Run(ctx context.Context, c console) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, setupWait)
-	defer cancel()
-	tree, err := names.Below(s.prefix)
-	if err != nil {
-		return err
-	}
-	log := obs.Logger(c.Stderr, s.level, c.Terminal)
-	nc, err := natsconn.Open(s.nats, names.Admin, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, natsconn.Drain(nc)) }()
-	if err := natsconn.Await(ctx, nc, log); err != nil {
-		return err
-	}
-	if err := store.Setup(ctx, nc, tree, s.store, log); err != nil {
-		return err
-	}
-	if s.NewEpoch {
-		if err := store.NewEpoch(ctx, nc, tree); err != nil {
+func (s *setup) Run(ctx context.Context, c console) error {
+	return s.use(ctx, c, setupWait, func(ctx context.Context, l line) error {
+		if err := store.Setup(ctx, l.nc, l.tree, s.store, l.log); err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(c.Stdout, "%s has a new epoch\n", tree.Stream(names.Events)); err != nil {
-			return err
+		if s.NewEpoch {
+			if err := store.NewEpoch(ctx, l.nc, l.tree); err != nil {
+				return err
+			}
+			if _, err := fmt.Fprintf(c.Stdout, "%s has a new epoch\n", l.tree.Stream(names.Events)); err != nil {
+				return err
+			}
 		}
-	}
-	_, err = fmt.Fprintf(c.Stdout, "the streams and buckets below %s are there\n", tree.Prefix())
-	return err
+		_, err := fmt.Fprintf(c.Stdout, "the streams and buckets below %s are there\n", l.tree.Prefix())
+		return err
+	})
 }
