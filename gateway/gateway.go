@@ -87,22 +87,24 @@ func Listen(ctx context.Context, cfg Config, nc *nats.Conn, kit obs.Kit) (*Serve
 	}
 	if err := s.listen(ctx, kit); err != nil {
 		s.close()
-		return nil, errors.Join(err, s.giveUp(ctx))
+		s.giveUp(ctx)
+		return nil, err
 	}
 	return s, nil
 }
 
-// giveUp lets go of the lease, if it is held.
-func (s *Server) giveUp(ctx context.Context) error {
+// giveUp lets go of the lease, if it is held, so that nobody waits for its end.
+// Where NATS takes no write, as without a quorum, it ends by itself: whoever
+// stops gateways then has enough to do without one that reports a failure.
+func (s *Server) giveUp(ctx context.Context) {
 	if s.lease == nil {
-		return nil
+		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.LastWords)
 	defer cancel()
 	if err := s.lease.Leave(ctx); err != nil {
-		return fmt.Errorf("gateway: give up the lease: %w", err)
+		s.log.Warn("gateway: the lease is left to end by itself", obs.Err, err)
 	}
-	return nil
 }
 
 // listen builds what stands behind the address.
@@ -238,7 +240,8 @@ func (s *Server) Serve(ctx context.Context) error {
 		return nil
 	}
 	s.leave()
-	return errors.Join(err, s.giveUp(ctx))
+	s.giveUp(ctx)
+	return err
 }
 
 // serveFunc is a life.Server that is a function.

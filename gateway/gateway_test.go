@@ -83,6 +83,19 @@ func TestADrainedGatewayLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestAGatewayWhoseLeaseCannotBeGivenUpEndsWell(t *testing.T) {
+	nc, backend := mesh(t)
+	g := serve(t, config(), nc)
+	js, err := jetstream.New(backend)
+	if err == nil {
+		err = js.DeleteKeyValue(t.Context(), "HUB_GATEWAYS") // nothing takes the write, as without a quorum
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.wantEnd(t)
+}
+
 // lease reads the lease of g1.
 func lease(t *testing.T, nc *nats.Conn) (l wire.Lease, held bool) {
 	t.Helper()
