@@ -2,6 +2,7 @@ package natstest
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"slices"
@@ -32,7 +33,7 @@ type Nodes struct {
 func Cluster(t testing.TB, n int) *Nodes {
 	t.Helper()
 	c := &Nodes{
-		t: t, at: freeAddresses(t, n), mesh: freeAddresses(t, n),
+		t: t, at: Addresses(t, n), mesh: Addresses(t, n),
 		node: make([]*server.Server, n),
 	}
 	for range n {
@@ -162,18 +163,26 @@ func (c *Nodes) options(i int) *server.Options {
 	return o
 }
 
-// freeAddresses picks ports that nobody listens on. They are chosen before the
-// servers start, because the members of a JetStream cluster must know one
-// another from the beginning.
-func freeAddresses(t testing.TB, n int) (all []string) {
+// Addresses picks n on loopback whose ports nobody listens on, for servers that
+// must be known before they start, or come back where they were: members of a
+// cluster, other processes. The ports lie below those that systems give to
+// whoever connects: while a server is away, no client sits on its port.
+func Addresses(t testing.TB, n int) (all []string) {
 	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	const first, ports, tries = 20_000, 12_000, 1000
+	for range tries {
+		if len(all) == n {
+			break
+		}
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(ports)))
 		if err != nil {
-			t.Fatalf("natstest: find a port: %v", err)
+			continue // somebody is there
 		}
 		defer func() { _ = l.Close() }() // after all are found, or one is found twice
 		all = append(all, l.Addr().String())
+	}
+	if len(all) < n {
+		t.Fatalf("natstest: find %d ports: %d in %d tries", n, len(all), tries)
 	}
 	return all
 }

@@ -3,7 +3,7 @@
 //
 // It fakes nothing and is for tests only. Server, Conn and Mesh (this file)
 // are what most tests need; cluster.go has the cluster whose nodes stop and
-// whose leaders step down, wire.go the cut.
+// whose leaders step down, wire.go the cut, raw.go what no client library sends.
 package natstest
 
 import (
@@ -24,9 +24,9 @@ import (
 // nats.CustomInboxPrefix.
 const User = "test"
 
-// readyWait bounds a server's start. It takes milliseconds; a loaded machine
-// takes longer.
-const readyWait = 30 * time.Second
+// readyWait bounds a server's start and an election. They take milliseconds, or
+// seconds where a leader died; a loaded machine takes longer.
+const readyWait = 2 * time.Minute
 
 // Server starts a server with JetStream in a folder of the test's own, on no
 // port, with our max_payload of 2 MB. The functions of more change its options

@@ -15,7 +15,7 @@ func TestAWireThatIsCutAndMendedConnectsAgain(t *testing.T) {
 	w := natstest.NewWire(t, natstest.Server(t))
 	nc := w.Conn(t)
 	away, back := nc.StatusChanged(nats.RECONNECTING), nc.StatusChanged(nats.CONNECTED)
-	if err := nc.FlushTimeout(10 * time.Second); err != nil {
+	if err := nc.FlushTimeout(time.Minute); err != nil {
 		t.Fatalf("flush through a whole wire: %v", err)
 	}
 	w.Cut()
@@ -25,7 +25,7 @@ func TestAWireThatIsCutAndMendedConnectsAgain(t *testing.T) {
 	}
 	w.Mend()
 	<-back
-	if err := nc.FlushTimeout(10 * time.Second); err != nil {
+	if err := nc.FlushTimeout(time.Minute); err != nil {
 		t.Fatalf("flush through a mended wire: %v", err)
 	}
 }
