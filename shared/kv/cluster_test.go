@@ -51,7 +51,7 @@ func renewed(t *testing.T, heard chan *nats.Msg) {
 
 func TestLeadersThatStepDownEndNoLease(t *testing.T) {
 	nodes := natstest.Cluster(t, 3)
-	heard, end := holders(t, nodes, kv.LeaseConfig{TTL: 5 * time.Second, Renew: 20 * time.Millisecond, Retry: 10 * time.Millisecond})
+	heard, end := holders(t, nodes, kv.LeaseConfig{Renew: 20 * time.Millisecond, Retry: 10 * time.Millisecond})
 	for range 5 {
 		nodes.StepDown(subject.Tree{}.BucketStream(subject.Gateways))
 		renewed(t, heard)
