@@ -70,7 +70,7 @@ func TestAKilledGatewayIsGoneFromTheFiguresWithinTwentySeconds(t *testing.T) {
 		dial(t, first, "ann")
 	}
 	dial(t, second, "bob")
-	until(t, 5*time.Second, func() figures { return ask(t, first) }, func(f figures) bool {
+	until(t, patience, func() figures { return ask(t, first) }, func(f figures) bool {
 		return f.Connections == 3 && f.TotalConnections == 4 && f.ServerCount == 2
 	})
 	h.mesh.Kill(second)
@@ -95,7 +95,7 @@ func TestFourServicesAnswerAPing(t *testing.T) {
 	}
 	var names []string
 	for range 4 {
-		m, err := answers.NextMsg(5 * time.Second)
+		m, err := answers.NextMsg(patience)
 		if err != nil {
 			t.Fatalf("after %v: %v", names, err)
 		}

@@ -169,7 +169,7 @@ func TestAnExpiringTokenIsAnnouncedAndThenClosed(t *testing.T) {
 	t.Parallel()
 	h := open(t, config(t))
 	g := h.mesh.Gateways()[0]
-	short := mint(t, "ann", nil, 3*time.Second)
+	short := mint(t, "ann", nil, 8*time.Second)
 	kept, _ := comeWith(t, g, short)
 	left, _ := comeWith(t, g, short)
 	for _, k := range []talk{kept, left} {

@@ -107,7 +107,7 @@ func TestASilentAuthzLetsNobodyIn(t *testing.T) {
 	t.Parallel()
 	cfg := config(t)
 	cfg.Without = []string{"authz"}
-	cfg.Gateway.DecideWait = 100 * time.Millisecond
+	cfg.Gateway.DecideWait = time.Second
 	h := open(t, cfg)
 	g := h.mesh.Gateways()[0]
 	t.Run("when nobody is there", func(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -129,7 +128,7 @@ func TestTheGatewayTellsItsFigures(t *testing.T) {
 	come(t, g, "ann")
 	come(t, g, "bob")
 	come(t, h.mesh.Gateways()[1], "ann")
-	until(t, 3*time.Second, func() figures { return ask(t, g) }, func(f figures) bool {
+	until(t, patience, func() figures { return ask(t, g) }, func(f figures) bool {
 		return f.Connections == 2 && f.TotalConnections == 3 && f.ServerCount == 2
 	})
 	a := get(t, g, "/api/v1/ws/metrics", nil)

@@ -17,8 +17,9 @@ import (
 // backends and operators, word for word: names, subjects, codes and fields are
 // written out here as those outside write them, never taken from the code.
 
-// patience bounds every wait of a story for something that must come.
-const patience = 20 * time.Second
+// patience bounds every wait of a story for something that must come. It is
+// long, for the machine may have others to serve: who fails has not come.
+const patience = time.Minute
 
 // talk is a bare socket to a gateway, whose frames a story says and hears one
 // after the other.

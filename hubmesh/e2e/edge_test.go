@@ -24,6 +24,16 @@ func storeUnder(t testing.TB, c *hub.Client, room, key string) (offset uint64, e
 	return c.Publish(t.Context(), hub.Publication{Room: room, Event: "test:event", Data: fmt.Appendf(nil, `{"id":%q}`, key), Durable: true, Key: key})
 }
 
+// storedAtLast is storeUnder, again and again until it is acked.
+func storedAtLast(t testing.TB, c *hub.Client, room, key string) (offset uint64) {
+	t.Helper()
+	until(t, patience, func() (err error) {
+		offset, err = storeUnder(t, c, room, key)
+		return err
+	}, func(err error) bool { return err == nil })
+	return offset
+}
+
 // notStored fails unless err says so.
 func notStored(t testing.TB, err error) {
 	t.Helper()
@@ -88,9 +98,8 @@ func TestWhatTheLogCannotTakeIsUnavailableAndNotStored(t *testing.T) {
 				t.Errorf("the log went from %d to %d", before, now)
 			}
 			undo()
-			offset, err := storeUnder(t, c, "task:42", name)
-			if err != nil || offset != before+1 {
-				t.Errorf("afterwards it is stored at %d, %v; want %d", offset, err, before+1)
+			if offset := storedAtLast(t, c, "task:42", name); offset != before+1 {
+				t.Errorf("afterwards it is stored at %d, want %d", offset, before+1)
 			}
 		})
 	}
@@ -164,6 +173,7 @@ func inOrder(t *testing.T, h *house, c *hub.Client, during func(n int)) {
 
 func TestALeaderMayChangeUnderPublishes(t *testing.T) {
 	cfg, nodes := inCluster(t)
+	cfg.Gateway.StoreWait = patience // an election may take its time
 	h := open(t, cfg)
 	c := dial(t, h.mesh.Gateways()[0], "ann")
 	inOrder(t, h, c, func(n int) {
@@ -200,12 +210,7 @@ func TestWithoutAQuorumNothingIsAcked(t *testing.T) {
 	var offsets []uint64
 	for n := range 3 { // what was unavailable may be stored or not: the key tells
 		key := fmt.Sprint("without ", n)
-		var offset uint64
-		until(t, 20*time.Second, func() (err error) {
-			offset, err = storeUnder(t, back, "task:42", key)
-			return err
-		}, func(err error) bool { return err == nil })
-		offsets = append(offsets, offset)
+		offsets = append(offsets, storedAtLast(t, back, "task:42", key))
 	}
 	var ids []string
 	for _, e := range h.read("task:42", 0, h.log().Last) {

@@ -185,7 +185,7 @@ func number(t testing.TB, e hub.Event) int {
 // hear waits for the next event with an offset.
 func hear(t testing.TB, c *hub.Client) hub.Event {
 	t.Helper()
-	late := time.NewTimer(20 * time.Second)
+	late := time.NewTimer(patience)
 	defer late.Stop()
 	for {
 		select {
@@ -197,7 +197,7 @@ func hear(t testing.TB, c *hub.Client) hub.Event {
 				return e
 			}
 		case <-late.C:
-			t.Fatal("heard nothing for 20 s")
+			t.Fatalf("heard nothing for %v", patience)
 		}
 	}
 }

@@ -91,7 +91,7 @@ func TestRecoveryIsToldOnlyWhereTheRoomStillHoldsEverything(t *testing.T) {
 func (h *house) evicted(first uint64) uint64 {
 	h.t.Helper()
 	begins := func() uint64 { return h.log().First }
-	until(h.t, 20*time.Second, begins, func(now uint64) bool { return now >= first })
+	until(h.t, patience, begins, func(now uint64) bool { return now >= first })
 	return begins()
 }
 

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,10 +10,10 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/hubmesh/hubmesh/gateway"
 	"github.com/hubmesh/hubmesh/hubmesh/internal/hub"
+	"github.com/hubmesh/hubmesh/shared/natstest"
 )
 
 // place is where clients connect: a gateway in this process or in one of its
@@ -53,20 +52,20 @@ func build(t testing.TB) (program string) {
 // when it is ready. It ends with the test at the latest.
 func (h *house) run(program, id string, env ...string) *process {
 	h.t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := net.ResolveTCPAddr("tcp", natstest.Addresses(h.t, 1)[0])
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	p := &process{t: h.t, id: id, addr: free.Addr(), cmd: exec.CommandContext(h.t.Context(), program)}
+	p := &process{t: h.t, id: id, addr: addr, cmd: exec.CommandContext(h.t.Context(), program)}
 	p.cmd.Env = append(os.Environ(), "HUBMESH_NATS_URL="+h.mesh.NATSURL(), "HUBMESH_GATEWAY_ID="+id,
-		"HUBMESH_LISTEN="+free.Addr().String(), "HUBMESH_ADMIN_LISTEN=127.0.0.1:0", "HUBMESH_LOG=error")
+		"HUBMESH_LISTEN="+addr.String(), "HUBMESH_ADMIN_LISTEN=127.0.0.1:0", "HUBMESH_LOG=error")
 	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stderr = os.Stderr
-	if err := errors.Join(free.Close(), p.cmd.Start()); err != nil {
+	if err := p.cmd.Start(); err != nil {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(p.kill)
-	until(h.t, 20*time.Second, func() int { return p.ready(h.t) }, func(status int) bool { return status == http.StatusOK })
+	until(h.t, patience, func() int { return p.ready(h.t) }, func(status int) bool { return status == http.StatusOK })
 	return p
 }
 

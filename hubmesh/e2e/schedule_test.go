@@ -166,7 +166,7 @@ func (s *schedule) backSomewhere(a *actor) {
 	if s.cut != nil {
 		all = append([]place{s.cut}, all...)
 	}
-	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	for first := s.rng.IntN(len(all)); ctx.Err() == nil; first++ {
 		g := all[first%len(all)]
@@ -252,7 +252,7 @@ func (s *schedule) publish(room string, count, fill int) {
 
 // again publishes until there is an ack.
 func (s *schedule) again(m *nats.Msg) *jetstream.PubAck {
-	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	for {
 		once, stop := context.WithTimeout(ctx, time.Second)
@@ -297,7 +297,7 @@ func (s *schedule) end() error {
 // whose room was refused, or whose connection ended, comes back for it.
 func (s *schedule) settled(a *actor) {
 	for range 10 {
-		late := time.NewTimer(20 * time.Second)
+		late := time.NewTimer(patience)
 		tick := time.NewTicker(5 * time.Millisecond)
 		for open := true; open; {
 			a.mu.Lock()
@@ -306,7 +306,7 @@ func (s *schedule) settled(a *actor) {
 			select {
 			case <-tick.C:
 			case <-late.C:
-				s.ledger.fault("%s waits for an answer for 20 s: %v", a.name, a.asked)
+				s.ledger.fault("%s waits for an answer for %v: %v", a.name, patience, a.asked)
 				return
 			}
 		}
@@ -328,7 +328,7 @@ func (s *schedule) settled(a *actor) {
 
 // heardAll waits until the actor has heard the last event of each room it is in.
 func (s *schedule) heardAll(a *actor, last map[string]uint64) {
-	late := time.NewTimer(20 * time.Second)
+	late := time.NewTimer(patience)
 	defer late.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -354,7 +354,7 @@ func (s *schedule) heardAll(a *actor, last map[string]uint64) {
 			for _, in := range a.open {
 				in.all = true // what it lacks is told by the check
 			}
-			s.ledger.fault("%s has not heard the last event of each of its rooms in 20 s; connected: %v", a.name, !ended)
+			s.ledger.fault("%s has not heard the last event of each of its rooms in %v; connected: %v", a.name, patience, !ended)
 			a.mu.Unlock()
 			return
 		}

@@ -30,6 +30,9 @@ import (
 
 const secret = "a secret that is long enough for HS256"
 
+// patience bounds every wait for something that must come, on whichever machine.
+const patience = time.Minute
+
 // config is a mesh on any ports in a folder of the test's own.
 func config(t testing.TB) mesh.Config {
 	t.Helper()
@@ -101,7 +104,7 @@ func publish(t testing.TB, m *mesh.Mesh, subject, data string) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	if _, err := nc.Request(subject, []byte(data), 5*time.Second); err != nil {
+	if _, err := nc.Request(subject, []byte(data), patience); err != nil {
 		t.Fatalf("publish %s: %v", subject, err)
 	}
 }
@@ -134,7 +137,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		t.Errorf("the mark after a clean stop: %v, want that it is gone", err)
 	}
 	// Goroutines of closed sockets end a moment after what waits for them.
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for runtime.NumGoroutine() > before && time.Now().Before(deadline) {
 		runtime.Gosched()
 	}
@@ -246,7 +249,7 @@ func waitForGateways(t *testing.T, m *mesh.Mesh, want ...string) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	ask := time.NewTicker(50 * time.Millisecond)
 	defer ask.Stop()
@@ -286,7 +289,7 @@ func TestAMeshOverAnotherNATSLeavesNoFolder(t *testing.T) {
 		t.Errorf("the folder: %v, want that there is none", err)
 	}
 	nc := natstest.Conn(t, s)
-	if _, err := nc.Request("$JS.API.STREAM.INFO.HUB_EVENTS", nil, 5*time.Second); err != nil {
+	if _, err := nc.Request("$JS.API.STREAM.INFO.HUB_EVENTS", nil, patience); err != nil {
 		t.Errorf("the other server after the mesh: %v", err)
 	}
 }
