@@ -53,8 +53,8 @@ const testLibs = natsGo + " " + natsServer + " " + prometheus
 var house = map[string]room{
 	// What services say to one another: no rule, no state.
 	"shared/env":      {},
-	"shared/follow":   {may: "shared/{store,subject}", libs: natsGo},
-	"shared/kv":       {may: "shared/{follow,obs,subject}", libs: natsGo},
+	"shared/follow":   {may: "shared/{natsconn,store,subject}", libs: natsGo},
+	"shared/kv":       {may: "shared/{follow,natsconn,obs,subject}", libs: natsGo},
 	"shared/life":     {},
 	"shared/limit":    {may: "shared/env", pure: true},
 	"shared/natsconn": {may: "shared/{env,subject,wire}", libs: natsGo},

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/hubmesh/hubmesh/shared/natsconn"
 )
 
 func copied(seq uint64) *nats.Msg {
@@ -60,7 +62,7 @@ func FuzzCopyOf(f *testing.F) {
 			return
 		}
 		e, ok := copyOf(&nats.Msg{Subject: "s", Header: h}, "S")
-		if ok && (e.Seq == 0 || e.Subject == "" || e.Time.IsZero() && last(h, timeHeader) == "") {
+		if ok && (e.Seq == 0 || e.Subject == "" || e.Time.IsZero() && natsconn.Header(h).Last(timeHeader) == "") {
 			t.Errorf("copyOf(%q) = %+v", raw, e)
 		}
 	})

@@ -39,8 +39,8 @@
 // Config.Pending messages wait in memory, whatever their size.
 //
 // Read this file first (what a caller needs), then serve.go (the loop),
-// repair.go (holes and other logs), reader.go (reading back) and entry.go (why
-// a header's last value is the one to believe).
+// repair.go (holes and other logs), reader.go (reading back) and entry.go (what
+// is a copy).
 package follow
 
 import (

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/hubmesh/hubmesh/shared/natsconn"
 	"github.com/hubmesh/hubmesh/shared/store"
 	"github.com/hubmesh/hubmesh/shared/subject"
 )
@@ -182,7 +183,8 @@ func (r *Reader) next(ctx context.Context, filter string, from uint64) (e Entry,
 	if len(m.Header) > 0 {
 		// NATS stores what no client can read. Such an entry has no headers:
 		// were it an error, it would be read again for ever.
-		e.Header, _ = nats.DecodeHeadersMsg(m.Header)
+		h, _ := natsconn.DecodeHeader(m.Header)
+		e.Header = nats.Header(h)
 	}
 	return e, m.Seq >= from, nil
 }
@@ -246,7 +248,7 @@ func (r *Reader) batch(ctx context.Context, filter string, from uint64, most int
 		select {
 		case m := <-answers:
 			e, ok := copyOf(m, r.stream)
-			if !ok || last(m.Header, previousHeader) != strconv.FormatUint(before, 10) {
+			if !ok || natsconn.Header(m.Header).Last(previousHeader) != strconv.FormatUint(before, 10) {
 				return page, nil
 			}
 			page, before = append(page, e), e.Seq

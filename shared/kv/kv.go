@@ -20,6 +20,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/hubmesh/hubmesh/shared/natsconn"
 	"github.com/hubmesh/hubmesh/shared/subject"
 )
 
@@ -32,18 +33,8 @@ const (
 // Gone reports whether a record with this header says that its key is gone.
 // An empty value alone says nothing.
 func Gone(h nats.Header) bool {
-	op := last(h, operation)
-	return op == "DEL" || op == "PURGE" || last(h, reason) != ""
-}
-
-// last is a header's last value: the server adds its own after those that a
-// publisher may have made up.
-func last(h nats.Header, name string) string {
-	values := h.Values(name)
-	if len(values) == 0 {
-		return ""
-	}
-	return values[len(values)-1]
+	op := natsconn.Header(h).Last(operation)
+	return op == "DEL" || op == "PURGE" || natsconn.Header(h).Last(reason) != ""
 }
 
 // record is what stands under a key. The zero record is none.
@@ -85,11 +76,10 @@ func newest(ctx context.Context, nc *nats.Conn, stream, subj string) (record, er
 	}
 	r := record{seq: answer.Message.Seq}
 	if len(answer.Message.Header) > 0 {
-		h, err := nats.DecodeHeadersMsg(answer.Message.Header)
-		if err != nil {
-			return record{}, fmt.Errorf("kv: read header of %s: %w", subj, err)
-		}
-		r.deleted, r.holder = Gone(h), last(h, holder)
+		// Where they cannot be read to their end they say nothing: it is a
+		// record of nobody who is known, as it is for mirrors.
+		h, _ := natsconn.DecodeHeader(answer.Message.Header)
+		r.deleted, r.holder = Gone(nats.Header(h)), h.Last(holder)
 	}
 	return r, nil
 }

@@ -297,9 +297,10 @@ func TestALeaseOfHalfASecondIsRefused(t *testing.T) {
 func TestARecordWhoseHeadersEndEarlyIsSomebodys(t *testing.T) {
 	s := natstest.Server(t)
 	nc := natstest.Conn(t, s)
-	bucket(t, nc)
+	heard := bucket(t, nc)
 	// It would be a deletion, were it read to where its publisher ended it.
 	natstest.Raw(t, s, "$KV.HUB_GATEWAYS.g1", "NATS/1.0\r\nKV-Operation: DEL\r\n\r\n"+strings.Repeat("A: b\r\n", 20)+"\r\n", "{}")
+	<-heard // it is stored
 	cfg := short("g1")
 	cfg.Watch = 300 * time.Millisecond
 	begun := time.Now()

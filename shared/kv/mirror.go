@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hubmesh/hubmesh/shared/follow"
+	"github.com/hubmesh/hubmesh/shared/natsconn"
 	"github.com/hubmesh/hubmesh/shared/obs"
 	"github.com/hubmesh/hubmesh/shared/subject"
 )
@@ -141,7 +142,7 @@ func (h handler[V]) Entry(e follow.Entry) {
 		return
 	}
 	switch {
-	case last(e.Header, reason) != "":
+	case natsconn.Header(e.Header).Last(reason) != "":
 		h.m.drop(key, Expired)
 	case Gone(e.Header):
 		h.m.drop(key, Deleted)

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -230,4 +231,21 @@ func TestAMirrorIsReadByManyWhileItChanges(t *testing.T) {
 	}
 	close(done)
 	wg.Wait()
+}
+
+// TestARecordWhoseHeadersEndEarlyIsTheSameToAll: who hears it cannot read it,
+// and reads it back as who comes later does.
+func TestARecordWhoseHeadersEndEarlyIsTheSameToAll(t *testing.T) {
+	s, nc := natstest.Mesh(t)
+	early, changes := numbers(t, nc)
+	kept(t, early)
+	natstest.Raw(t, s, "$KV.HUB_GATEWAYS.g1", "NATS/1.0\r\nKV-Operation: DEL\r\n\r\n"+strings.Repeat("A: b\r\n", 20)+"\r\n", "7")
+	if c := <-changes; c.Key != "g1" || c.Is != 7 {
+		t.Errorf("heard %+v, want g1 to be 7", c)
+	}
+	late, _ := numbers(t, nc)
+	kept(t, late)
+	if !maps.Equal(early.All(), late.All()) {
+		t.Errorf("who came early holds %v, who came late %v", early.All(), late.All())
+	}
 }

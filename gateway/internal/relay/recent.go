@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -11,43 +12,63 @@ import (
 	"github.com/hubmesh/hubmesh/gateway/internal/frame"
 	"github.com/hubmesh/hubmesh/gateway/internal/room"
 	"github.com/hubmesh/hubmesh/shared/follow"
+	"github.com/hubmesh/hubmesh/shared/natsconn"
 	"github.com/hubmesh/hubmesh/shared/subject"
 )
 
 // remaining asks how many events of a room stand after an offset, and where
-// the first of them is.
+// the first of them is. Of an event whose copy does not tell, because its
+// publisher cut its headers short or gave it a status, the leader says where
+// it stands, and the count goes on behind it.
 func (r *Relay) remaining(ctx context.Context, filter string, after uint64) (n int, first uint64, err error) {
+	for untold := 0; ; untold++ {
+		at, behind, err := r.nextOf(ctx, filter, after)
+		if err != nil {
+			return 0, 0, err
+		}
+		if first == 0 {
+			first = at
+		}
+		switch {
+		case at == 0:
+			return untold, first, nil
+		case behind >= 0:
+			return untold + 1 + behind, first, nil
+		}
+		after = at
+	}
+}
+
+// nextOf asks where the first event of a room after an offset stands (0: there
+// is none) and how many stand behind it, below zero if only the leader knew
+// the first.
+func (r *Relay) nextOf(ctx context.Context, filter string, after uint64) (at uint64, behind int, err error) {
 	ask, err := json.Marshal(map[string]any{"seq": after + 1, "next_by_subj": filter, "batch": 1})
 	if err != nil {
 		return 0, 0, fmt.Errorf("relay: count %s: %w", filter, err)
 	}
+	stream := r.tree.Stream(subject.Events)
 	// The first answer is the event, the second an end mark that nobody hears.
-	m, err := r.nc.RequestWithContext(ctx, subject.DirectGet(r.tree.Stream(subject.Events)), ask)
-	if err != nil {
+	m, err := r.nc.RequestWithContext(ctx, subject.DirectGet(stream), ask)
+	switch {
+	case errors.Is(err, nats.ErrNoResponders): // or an event that says so of itself
+		m = &nats.Msg{}
+	case err != nil:
 		return 0, 0, fmt.Errorf("relay: count %s: %w", filter, err)
 	}
-	seq := lastValue(m.Header, "Nats-Sequence")
-	if seq == "" {
-		return 0, 0, nil // the status that there is none
+	h, whole := natsconn.ReadHeader(m)
+	if whole && h.Last("Nats-Stream") == stream {
+		at, badAt := strconv.ParseUint(h.Last("Nats-Sequence"), 10, 64)
+		behind, badCount := strconv.Atoi(h.Last("Nats-Num-Pending"))
+		return at, behind, errors.Join(badAt, badCount)
 	}
-	first, err = strconv.ParseUint(seq, 10, 64)
-	if err != nil {
-		return 0, 0, fmt.Errorf("relay: count %s: %w", filter, err)
+	var next struct {
+		Message struct {
+			Seq uint64 `json:"seq"`
+		} `json:"message"`
 	}
-	pending, err := strconv.Atoi(lastValue(m.Header, "Nats-Num-Pending"))
-	if err != nil {
-		return 0, 0, fmt.Errorf("relay: count %s: %w", filter, err)
-	}
-	return pending + 1, first, nil
-}
-
-// lastValue is a header's last value: the server's own, behind what a
-// publisher may have written.
-func lastValue(h nats.Header, name string) string {
-	if v := h[name]; len(v) > 0 {
-		return v[len(v)-1]
-	}
-	return ""
+	err = r.askStream(subject.LeaderGet(stream), map[string]any{"seq": after + 1, "next_by_subj": filter}, &next)
+	return next.Message.Seq, -1, err
 }
 
 // slack is how many entries more than asked for are read, to ask less often
