@@ -30,11 +30,17 @@ func table(tree subject.Tree, cfg Config) []item {
 		bucket(subject.Relations, followed),
 		bucket(subject.Revoked, followed),
 		bucket(subject.Quota, memory),
+		bucket(subject.Here, followed),
+		{subject.Tellings, tree.Stream(subject.Tellings), tellings(tree, cfg)},
+		{subject.Clients, tree.Stream(subject.Clients), clients(tree, cfg)},
 	}
 }
 
 // duplicates is how long JetStream knows a Nats-Msg-Id again.
 const duplicates = 2 * time.Minute
+
+// clientsAge is how long a connection's start and end can be read.
+const clientsAge = 24 * time.Hour
 
 // events is the log of durable events. Purges and deletions are refused,
 // because they are not republished: gateways would not hear of them. Rollups
@@ -102,4 +108,39 @@ func memory(tree subject.Tree, cfg Config, name string) jetstream.StreamConfig {
 	c.Storage = jetstream.MemoryStorage
 	c.MaxBytes, c.Discard = 64<<20, jetstream.DiscardOld
 	return c
+}
+
+// tellings is what presence has told, the newest of each user in each room. It
+// has no age limit, as one who stays is told once. It is shaped like a bucket
+// without being one: presence writes by compare-and-set, and one who has left
+// is a marker that goes by itself after a minute.
+func tellings(tree subject.Tree, cfg Config) jetstream.StreamConfig {
+	c := followed(tree, cfg, subject.Tellings)
+	c.Name, c.Subjects = tree.Stream(subject.Tellings), []string{tree.TellAll()}
+	c.Description = "what was last told of each user in each room"
+	c.RePublish = &jetstream.RePublish{Source: tree.TellAll(), Destination: tree.ToldAll()}
+	return c
+}
+
+// clients is the journal of connections. Backends read it by consumers of
+// their own, so nothing of it is republished.
+func clients(tree subject.Tree, cfg Config) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              tree.Stream(subject.Clients),
+		Description:       "the start and the end of every connection",
+		Subjects:          []string{tree.ClientAll()},
+		Storage:           jetstream.FileStorage,
+		Replicas:          cfg.Replicas,
+		Discard:           jetstream.DiscardOld,
+		MaxAge:            clientsAge,
+		MaxMsgsPerSubject: -1,
+		MaxBytes:          -1,
+		MaxMsgs:           -1,
+		MaxMsgSize:        -1,
+		MaxConsumers:      -1,
+		Duplicates:        duplicates,
+		DenyDelete:        true,
+		DenyPurge:         true,
+		AllowDirect:       true,
+	}
 }

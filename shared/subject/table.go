@@ -1,6 +1,9 @@
 package subject
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Family is the subjects of one purpose. Rights and docs/subjects.md are both
 // made from it, so what is told is what holds.
@@ -43,7 +46,7 @@ func (f Family) Pattern() string {
 // Families is every subject below the prefix that somebody but the admin says
 // or hears.
 func (t Tree) Families() []Family {
-	return append(t.roomFamilies(), t.serviceFamilies()...)
+	return slices.Concat(t.roomFamilies(), t.serviceFamilies(), t.presenceFamilies())
 }
 
 func (t Tree) roomFamilies() []Family {
@@ -192,6 +195,9 @@ func (t Tree) Logs() []Log {
 		{t.BucketStream(Policy), []string{Authz, Gateway}, nil, "bucket `" + t.Bucket(Policy) + "`: who may do what, one key a type of rooms"},
 		{t.BucketStream(Relations), []string{Authz, Gateway, Backend}, nil, "bucket `" + t.Bucket(Relations) + "`: who is a member of what, and what lies below what"},
 		{t.BucketStream(Revoked), []string{Authz, Gateway, Backend}, nil, "bucket `" + t.Bucket(Revoked) + "`: tokens that hold no longer"},
+		{t.BucketStream(Here), []string{Presence}, nil, "bucket `" + t.Bucket(Here) + "`: one key a connection, as it stands"},
+		{t.Stream(Tellings), []string{Presence, Gateway}, nil, "what was last told of each user in each room, and in the mesh"},
+		{t.Stream(Clients), []string{Presence}, nil, "the start and the end of every connection"},
 		{t.BucketStream(Quota), []string{Ratelimit}, []string{Ratelimit}, "bucket `" + t.Bucket(Quota) + "`, in memory: one time a shared token bucket"},
 	}
 }

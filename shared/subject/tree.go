@@ -17,6 +17,9 @@ const (
 	Policy    = "POLICY"    // bucket: one key a type of rooms
 	Relations = "RELATIONS" // bucket: one key a fact
 	Revoked   = "REVOKED"   // bucket: one key a user or a token
+	Here      = "PRESENCE"  // bucket: one key a connection, as it stands
+	Tellings  = "TOLD"      // stream: what was last told of each user in each room
+	Clients   = "CLIENTS"   // stream: the start and the end of every connection
 )
 
 // Services, as they stand in subjects and in micro names.

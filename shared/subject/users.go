@@ -39,6 +39,7 @@ func (t Tree) Users() []Permissions {
 	// unless it is told otherwise. Only people share that prefix with it.
 	backend := &users[4]
 	backend.Subscribe = append(backend.Subscribe, "_INBOX.>")
+	backend.Publish = append(backend.Publish, consumes(t.Stream(Clients))...)
 	return users
 }
 
@@ -71,7 +72,7 @@ func (t Tree) admin() Permissions {
 	return Permissions{
 		User:        Admin,
 		Publish:     []string{"$JS.API.>", "$JS.ACK.>", "$KV.>", "$SRV.>", t.sub(">")},
-		PublishDeny: []string{t.sub("stored.>"), t.sub("kv.>")},
+		PublishDeny: []string{t.sub("stored.>"), t.sub("kv.>"), t.sub("told.>")},
 		Subscribe:   []string{t.sub(">"), Inbox(Admin) + ".>", "_INBOX.>", "$SRV.>", "$JS.EVENT.>"},
 		Responses:   true,
 	}

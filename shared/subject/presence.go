@@ -1,0 +1,99 @@
+package subject
+
+// Report is where gateways tell presence how their connections stand.
+func (t Tree) Report() string { return t.sub("int.presence.report") }
+
+// Tell is where presence records what it tells of a user in a room, and of a
+// user in the whole mesh where room is the zero Room: one message each is
+// kept, the newest.
+func (t Tree) Tell(r Room, user string) string { return t.sub("int." + told(r, user)) }
+
+// Told is where the same is heard once it is stored. Nobody but the server
+// says it.
+func (t Tree) Told(r Room, user string) string { return t.sub(told(r, user)) }
+
+func told(r Room, user string) string {
+	if r == (Room{}) {
+		return "told.user." + Escape(user)
+	}
+	return "told.room." + r.Key() + "." + Escape(user)
+}
+
+// TellAll is what the log of what was told captures: hub.int.told.>.
+func (t Tree) TellAll() string { return t.sub("int.told.>") }
+
+// ToldAll is where all that was told is heard: hub.told.>.
+func (t Tree) ToldAll() string { return t.sub("told.>") }
+
+// Client is where a connection's start ("connected") and end ("disconnected")
+// are recorded.
+func (t Tree) Client(what string) string { return t.sub("client." + what) }
+
+// ClientAll is both.
+func (t Tree) ClientAll() string { return t.Client("*") }
+
+// What Client records.
+const (
+	Connected    = "connected"
+	Disconnected = "disconnected"
+)
+
+func (t Tree) presenceFamilies() []Family {
+	return []Family{
+		{
+			t.Report(), Asked,
+			[]string{Gateway}, []string{Presence},
+			"how connections of a gateway stand, many in one request; the answer says what is stored",
+		},
+		{
+			t.Svc(Presence, "room"), Asked,
+			[]string{Gateway, Backend}, []string{Presence},
+			"who is in a room, 200 at a time, and how many",
+		},
+		{
+			t.Svc(Presence, "users"), Asked,
+			[]string{Gateway, Backend}, []string{Presence},
+			"which of these users are here",
+		},
+		{
+			t.Svc(Presence, "count"), Asked,
+			[]string{Gateway, Backend}, []string{Presence},
+			"how many are in a room",
+		},
+		{
+			t.Key(Here, "<user>.<gateway>.<connection>"), Record,
+			[]string{Presence}, nil,
+			"a connection as it stands: its rooms with presence, its status, its end",
+		},
+		{
+			t.Heard(Here, "<user>.<gateway>.<connection>"), Heard,
+			nil, []string{Presence},
+			"the same once it is stored, and its end",
+		},
+		{
+			t.sub("int.told.<what…>"), Record,
+			[]string{Presence}, nil,
+			"what is told of a user, in `" + t.Stream(Tellings) + "`: to a room's members at `room.<type>.<id>.<user>`, to a user's watchers at `user.<user>`",
+		},
+		{
+			t.sub("told.<what…>"), Heard,
+			nil, []string{Presence, Gateway},
+			"the same once it is stored",
+		},
+		{
+			t.Client("<what>"), Record,
+			[]string{Presence}, nil,
+			"`" + Connected + "` and `" + Disconnected + "`: the start and the end of every connection, in `" + t.Stream(Clients) + "`",
+		},
+	}
+}
+
+// consumes is what reading a stream at one's own pace takes, by a durable
+// consumer.
+func consumes(stream string) []string {
+	return []string{
+		StreamInfo(stream),
+		"$JS.API.CONSUMER.CREATE." + stream + ".>", "$JS.API.CONSUMER.INFO." + stream + ".>",
+		"$JS.API.CONSUMER.MSG.NEXT." + stream + ".>", "$JS.ACK." + stream + ".>",
+	}
+}
