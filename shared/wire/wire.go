@@ -6,7 +6,7 @@
 // added, never renamed or used for something else, and unknown ones are
 // ignored, so services of two versions understand each other.
 //
-// Read wire.go, then code.go.
+// Read wire.go, then presence.go (who is here) and code.go.
 package wire
 
 import (
