@@ -121,7 +121,7 @@ func (s *Session) greet(now time.Time, a wire.ConnectAnswer, why admission) []Do
 func (s *Session) greeted(now time.Time, g *greeting, found []Found) []Do {
 	s.state = in
 	for _, key := range g.keys {
-		s.rooms[key] = &place{given: true}
+		s.rooms[key] = &place{given: true, told: true}
 	}
 	if found != nil {
 		recovered, missed := true, 0

@@ -91,6 +91,17 @@ type History struct {
 // Leave takes the client out of rooms.
 type Leave struct{ Rooms []subject.Room }
 
+// Expel takes the client out of a room and tells it so: the last that it hears
+// of the room.
+type Expel struct {
+	Room   subject.Room
+	Reason string
+}
+
+// Put puts the client into a room that it did not ask for, and tells it so. It
+// may be in it already.
+type Put struct{ Room subject.Room }
+
 // Store publishes a durable event; answer with Stored.
 type Store struct {
 	Room   subject.Room
@@ -128,6 +139,8 @@ func (Enter) do()      {}
 func (Look) do()       {}
 func (History) do()    {}
 func (Leave) do()      {}
+func (Expel) do()      {}
+func (Put) do()        {}
 func (Store) do()      {}
 func (Signal) do()     {}
 func (Ask) do()        {}

@@ -14,9 +14,11 @@ type remembering struct {
 	ask  frame.History
 	room subject.Room
 	tag  Tag // of the call that it will be
+
+	stale bool // rights may have changed since authz was asked
 }
 
-func (remembering) question() {}
+func (*remembering) question() {}
 
 // history reads a room's past. It takes a right, not membership, and counts as
 // a call under way.
@@ -28,9 +30,9 @@ func (s *Session) history(a frame.History) []Do {
 	case len(s.calls) >= s.cfg.MaxCalls:
 		return []Do{refuse(a.Ref, wire.TooMany, fmt.Sprintf("%d calls are under way: await their answers", s.cfg.MaxCalls))}
 	}
-	q := remembering{ask: a, room: room, tag: s.next()}
+	q := &remembering{ask: a, room: room, tag: s.next()}
 	s.calls[q.tag] = a.Ref
-	if p := s.rooms[room.Key()]; p != nil && !p.given {
+	if p := s.rooms[room.Key()]; p != nil && p.ruled() {
 		return s.mayRemember(q, wire.RoomRights{Allow: true, Can: p.can})
 	}
 	tag := s.next()
@@ -38,7 +40,7 @@ func (s *Session) history(a frame.History) []Do {
 	return []Do{AskJoin{Tag: tag, Rooms: []subject.Room{room}}}
 }
 
-func (s *Session) mayRemember(q remembering, r wire.RoomRights) []Do {
+func (s *Session) mayRemember(q *remembering, r wire.RoomRights) []Do {
 	if !r.Allow || !slices.Contains(r.Can, wire.History) {
 		delete(s.calls, q.tag)
 		return []Do{refuse(q.ask.Ref, or(r.Code, wire.Forbidden), why(r.Message, mayNot(wire.History)))}

@@ -16,6 +16,7 @@ const MaxKey = 128
 type lane struct {
 	queue []post
 	busy  bool // the first waits for authz or for the log
+	stale bool // rights may have changed since authz was asked about the first
 }
 
 // post is one publish in its lane.
@@ -82,7 +83,7 @@ func (s *Session) advance(l *lane) (todo []Do) {
 		switch {
 		case p.allowed || place != nil && slices.Contains(place.can, need):
 			todo = append(todo, s.post(l))
-		case place != nil && !place.given:
+		case place != nil && place.ruled():
 			todo = append(todo, refuse(p.ask.Ref, wire.Forbidden, mayNot(need)))
 			l.pop()
 		default:

@@ -12,9 +12,15 @@ import (
 
 // place is a room that the client is in.
 type place struct {
-	given bool         // entered by itself; it cannot be left and has no rights of its own
-	can   []wire.Right // what authz allowed when it was entered
+	given bool         // entered by itself: the client cannot leave it
+	put   bool         // a backend put the client in
+	told  bool         // the client knows that it is in
+	can   []wire.Right // what the policy allows; nil where it was not asked
 }
+
+// ruled reports whether the client is in the room by the policy's word, which
+// can change. In all others it has no rights but to hear.
+func (p *place) ruled() bool { return !p.given && !p.put }
 
 // joining is a subscribe on its way: first authz is asked about its rooms,
 // then, where something of their past is wanted, what they hold.
@@ -22,6 +28,7 @@ type joining struct {
 	ref   frame.Ref
 	asks  []roomAsk // all rooms of the frame that are rooms, in its order, each once
 	reply frame.Subscribed
+	stale bool // rights may have changed since authz was asked
 }
 
 type roomAsk struct {
@@ -29,6 +36,7 @@ type roomAsk struct {
 	key      string
 	denied   bool
 	canceled bool // an unsubscribe came before the answer
+	lost     bool // the right to it was lost before the answer
 	looked   bool // the room is asked for its past
 }
 
@@ -97,12 +105,15 @@ func (s *Session) Decided(tag Tag, answer map[string]wire.RoomRights, p frame.Pr
 		}
 		return answer[room.String()]
 	}
+	if todo, again := s.askAgain(why, p); again {
+		return todo
+	}
 	switch why := why.(type) {
 	case *joining:
 		return s.enter(why, rights)
 	case *lane:
 		return s.judged(why, rights)
-	case remembering:
+	case *remembering:
 		return s.mayRemember(why, rights(why.room))
 	}
 	return nil
@@ -176,6 +187,9 @@ func (s *Session) settle(j *joining, found []Found) []Do {
 		switch {
 		case ask.denied:
 			continue
+		case ask.lost && s.rooms[ask.key] == nil:
+			j.deny(ask.Room.String(), wire.Forbidden, lost)
+			continue
 		case ask.canceled || s.rooms[ask.key] == nil:
 			j.deny(ask.Room.String(), wire.Invalid, left)
 			continue
@@ -184,6 +198,7 @@ func (s *Session) settle(j *joining, found []Found) []Do {
 		default:
 			e.Rooms = append(e.Rooms, ask.Room)
 		}
+		s.rooms[ask.key].told = true
 		told := frame.Entered{Room: ask.Room.String()}
 		if f.Replay {
 			told.Missed = &f.Events
@@ -231,8 +246,7 @@ func (s *Session) unsubscribe(a frame.Unsubscribe) []Do {
 		key := room.Key()
 		s.cancel(key)
 		if s.rooms[key] != nil {
-			delete(s.rooms, key)
-			s.entered--
+			s.remove(key)
 			out = append(out, room)
 		}
 	}

@@ -34,8 +34,8 @@ func (w *walk) did(what string, todo []session.Do) {
 	if n := len(w.calls) + len(w.histories); n > w.cfg.MaxCalls {
 		w.fail("%d calls are under way, want at most %d", n, w.cfg.MaxCalls)
 	}
-	if len(w.in) > w.cfg.MaxRooms {
-		w.fail("the client is in %v, want at most %d", w.in, w.cfg.MaxRooms)
+	if len(w.in)-len(w.put) > w.cfg.MaxRooms {
+		w.fail("the client is in %v, of which a backend put it into %v, want at most %d by itself", w.in, w.put, w.cfg.MaxRooms)
 	}
 }
 
@@ -66,9 +66,23 @@ func (w *walk) rule(do session.Do) {
 		w.looks = append(w.looks, d)
 	case session.Enter:
 		w.entered(d)
+	case session.Put:
+		if !w.own(d.Room.String()) {
+			w.in[d.Room.String()] = true
+		}
+	case session.Expel:
+		if !w.in[d.Room.String()] {
+			w.fail("told to have left %s without being in it", d.Room)
+		}
+		delete(w.in, d.Room.String())
+		delete(w.put, d.Room.String())
+		if w.own(d.Room.String()) {
+			w.fail("%s is left", d.Room)
+		}
 	case session.Leave:
 		for _, r := range d.Rooms {
 			delete(w.in, r.String())
+			delete(w.put, r.String())
 			if w.own(r.String()) {
 				w.fail("%s is left", r)
 			}
@@ -163,7 +177,7 @@ func (w *walk) entered(d session.Enter) {
 			continue
 		case w.left[r.Room] > d.Ref.N:
 			w.fail("ask %d enters %s, which ask %d left", d.Ref.N, r.Room, w.left[r.Room])
-		case !w.given[r.Room+" "+string(wire.Subscribe)]:
+		case !w.given[r.Room+" "+string(wire.Subscribe)] && !w.put[r.Room]:
 			w.fail("%s is entered without the right", r.Room)
 		}
 		w.in[r.Room] = true

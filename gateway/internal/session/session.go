@@ -6,7 +6,8 @@
 // every order of asks and answers can be told as a story in a table.
 //
 // Read session.go (a connection's life), then rooms.go (entering and leaving),
-// publish.go and call.go; do.go lists all that can come out.
+// rights.go (rights that change, and what backends may do), publish.go and
+// call.go; do.go lists all that can come out.
 package session
 
 import (

@@ -34,6 +34,10 @@ func show(do session.Do) string {
 		return showEnter(d)
 	case session.Leave:
 		return "leave" + names(d.Rooms)
+	case session.Expel:
+		return fmt.Sprintf("expel %s: %s", d.Room, d.Reason)
+	case session.Put:
+		return "put " + d.Room.String()
 	case session.Store:
 		return "store " + showEvent(d.Event) + flag(d.Key != "", " key "+d.Key) + flag(!d.Except, " echo") + flag(d.Event.Room != d.Room.String(), " IN ANOTHER ROOM")
 	case session.Signal:

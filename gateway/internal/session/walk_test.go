@@ -73,6 +73,7 @@ type walk struct {
 	asked map[int64]frame.In // subscribes, to compare with what is told
 	left  map[string]int64   // rooms' last unsubscribe
 	in    map[string]bool    // rooms that the client is in, without its own
+	put   map[string]bool    // of them, those that a backend has put it into
 	given map[string]bool    // "room right": authz gave it once
 	last  map[string]int64   // lane: the last publish that went out
 	let   bool               // greeted
@@ -81,6 +82,7 @@ type walk struct {
 	connects, calls, histories []session.Tag
 	joins                      []session.AskJoin
 	looks                      []session.Look
+	changes                    []session.AskJoin // of rights: what Touched returned
 	storing                    bool
 }
 
@@ -89,7 +91,7 @@ func newWalk(t *testing.T, seed uint64) *walk {
 	w := &walk{
 		t: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 1)), now: t0(),
 		cfg:  session.Config{Connection: "g1-7", Gateway: "g1", MaxRooms: 3, MaxCalls: 2, MaxWaiting: 3},
-		open: map[int64]bool{}, asked: map[int64]frame.In{}, left: map[string]int64{}, in: map[string]bool{}, given: map[string]bool{}, last: map[string]int64{},
+		open: map[int64]bool{}, asked: map[int64]frame.In{}, left: map[string]int64{}, in: map[string]bool{}, put: map[string]bool{}, given: map[string]bool{}, last: map[string]int64{},
 	}
 	w.s = session.New(w.cfg, w.now)
 	if w.rand.IntN(2) == 0 {
@@ -117,6 +119,8 @@ func (w *walk) step() {
 		w.did(fmt.Sprintf("hear %T%+v", in, in), w.s.Hear(w.now, in))
 	case p < 90:
 		w.answer()
+	case p < 94:
+		w.change()
 	case p < 99:
 		w.now = w.now.Add(time.Duration(w.rand.IntN(8000)) * time.Millisecond)
 		w.did("tick", w.s.Tick(w.now))
@@ -200,7 +204,7 @@ func (w *walk) who() wire.ConnectAnswer {
 }
 
 func (w *walk) pending() bool {
-	return len(w.connects)+len(w.calls)+len(w.histories)+len(w.joins)+len(w.looks) > 0 || w.storing
+	return len(w.connects)+len(w.calls)+len(w.histories)+len(w.joins)+len(w.looks)+len(w.changes) > 0 || w.storing
 }
 
 // problem is silence, seldom.
@@ -213,7 +217,7 @@ func (w *walk) problem() (p frame.Problem) {
 
 // answer lets one of those answer who were asked, in any order.
 func (w *walk) answer() {
-	switch w.rand.IntN(6) {
+	switch w.rand.IntN(7) {
 	case 0:
 		if tag, ok := take(w.rand, &w.connects); ok {
 			w.did("admitted", w.s.Admitted(w.now, tag, w.who(), w.problem()))
@@ -240,6 +244,12 @@ func (w *walk) answer() {
 			w.did("remembered", w.s.Remembered(tag, frame.Past{}, w.problem()))
 		}
 	case 5:
+		if ask, ok := take(w.rand, &w.changes); ok {
+			p := w.problem()
+			answer := w.rights(ask.Rooms, p)
+			w.did(fmt.Sprintf("reconsidered %d %v %v", ask.Tag, answer, p), w.s.Reconsidered(ask.Tag, answer, p))
+		}
+	case 6:
 		if w.storing {
 			w.storing = false
 			w.did("stored", w.s.Stored(1, w.problem()))
@@ -247,9 +257,41 @@ func (w *walk) answer() {
 	}
 }
 
+// change lets rights change, or a backend put the client in or take it out.
+func (w *walk) change() {
+	r := room([]string{"task:1", "task:2", "task:3", "task:4", "task:5", "user:ann", "hub:all"}[w.rand.IntN(7)])
+	switch w.rand.IntN(4) {
+	case 0:
+		todo, did := w.s.Join(r)
+		w.put[r.String()] = w.put[r.String()] || did
+		w.did("join "+r.String(), todo)
+	case 1:
+		todo, _ := w.s.Leave(r, "")
+		w.did("leave "+r.String(), todo)
+	default:
+		tag, rooms := w.s.Touched(func(in subject.Room) bool { return r.Type == "hub" || in == r })
+		if len(rooms) > 0 {
+			w.changes = append(w.changes, session.AskJoin{Tag: tag, Rooms: rooms})
+		}
+		for _, in := range rooms {
+			if w.own(in.String()) || w.put[in.String()] {
+				w.fail("authz is asked about %s, which is not the policy's", in)
+			}
+		}
+	}
+}
+
 func (w *walk) decide(ask session.AskJoin) {
-	p, answer := w.problem(), map[string]wire.RoomRights{}
-	for _, room := range ask.Rooms {
+	p := w.problem()
+	answer := w.rights(ask.Rooms, p)
+	w.did(fmt.Sprintf("decided %d %v %v", ask.Tag, answer, p), w.s.Decided(ask.Tag, answer, p))
+}
+
+// rights is any answer about rooms. What it gives is noted, unless it comes with
+// a problem.
+func (w *walk) rights(rooms []subject.Room, p frame.Problem) map[string]wire.RoomRights {
+	answer := map[string]wire.RoomRights{}
+	for _, room := range rooms {
 		r := wire.RoomRights{Allow: w.rand.IntN(6) > 0}
 		for _, right := range []wire.Right{wire.Subscribe, wire.Signal, wire.Publish, wire.History} {
 			if w.rand.IntN(4) > 0 {
@@ -261,7 +303,7 @@ func (w *walk) decide(ask session.AskJoin) {
 		}
 		answer[room.String()] = r
 	}
-	w.did(fmt.Sprintf("decided %d %v %v", ask.Tag, answer, p), w.s.Decided(ask.Tag, answer, p))
+	return answer
 }
 
 // take takes one out of a list, at random.
