@@ -7,7 +7,7 @@
 // lets pass what its own limits allow; a backend, timeout, and no_handler when
 // nobody listens.
 //
-// Read ask.go, then call.go.
+// Read ask.go, then rights.go and call.go.
 package ask
 
 import (
@@ -62,6 +62,8 @@ type question struct {
 	subject string
 	body    any
 	wait    time.Duration
+
+	optional bool // nobody need answer it: then the problem is no_handler
 }
 
 // put asks q and answers with what came back as Out, or with the problem.
@@ -109,6 +111,9 @@ func (a *Asker) problem(q question, err error) frame.Problem {
 	case errors.As(err, &f):
 		a.meter.Asked(q.who, meter.Refused)
 		a.log.Warn("ask: refused", obs.Subject, q.subject, obs.Err, err)
+	case q.optional && errors.Is(err, nats.ErrNoResponders):
+		a.meter.Asked(q.who, meter.Refused)
+		return frame.Problem{Code: wire.NoHandler, Message: "nobody answers " + q.subject}
 	case errors.Is(err, natsconn.ErrSilent), errors.Is(err, nats.ErrNoResponders):
 		a.meter.Asked(q.who, meter.Silent)
 		a.log.Debug("ask: silence", obs.Subject, q.subject, obs.Err, err)
@@ -121,21 +126,21 @@ func (a *Asker) problem(q question, err error) frame.Problem {
 
 // Connect asks authz who a client is.
 func (a *Asker) Connect(ask wire.ConnectAsk, answer func(wire.ConnectAnswer, frame.Problem)) {
-	put(a, question{meter.Authz, a.tree.Svc(subject.Authz, "connect"), ask, a.cfg.DecideWait}, answer)
+	put(a, question{who: meter.Authz, subject: a.tree.Svc(subject.Authz, "connect"), body: ask, wait: a.cfg.DecideWait}, answer)
 }
 
 // Join asks authz what a user may do in rooms, and answers by the room's name.
 func (a *Asker) Join(ask wire.JoinAsk, answer func(map[string]wire.RoomRights, frame.Problem)) {
-	put(a, question{meter.Authz, a.tree.Svc(subject.Authz, "join"), ask, a.cfg.DecideWait},
+	put(a, question{who: meter.Authz, subject: a.tree.Svc(subject.Authz, "join"), body: ask, wait: a.cfg.DecideWait},
 		func(out wire.JoinAnswer, p frame.Problem) { answer(out.Rooms, p) })
 }
 
 // Take asks ratelimit for tokens. A problem means that it is silent.
 func (a *Asker) Take(ask wire.TakeAsk, answer func(wire.TakeAnswer, frame.Problem)) {
-	put(a, question{meter.Ratelimit, a.tree.Svc(subject.Ratelimit, "take"), ask, a.cfg.TakeWait}, answer)
+	put(a, question{who: meter.Ratelimit, subject: a.tree.Svc(subject.Ratelimit, "take"), body: ask, wait: a.cfg.TakeWait}, answer)
 }
 
 // Gateways asks presence which gateways live.
 func (a *Asker) Gateways(answer func(wire.GatewaysAnswer, frame.Problem)) {
-	put(a, question{meter.Presence, a.tree.Svc(subject.Presence, "gateways"), struct{}{}, a.cfg.DecideWait}, answer)
+	put(a, question{who: meter.Presence, subject: a.tree.Svc(subject.Presence, "gateways"), body: struct{}{}, wait: a.cfg.DecideWait}, answer)
 }

@@ -124,6 +124,7 @@ type service struct {
 	put          func(func(any, frame.Problem))
 	asks, answer string
 	want         any
+	optional     bool // nobody need answer
 }
 
 func services(a *ask.Asker) map[string]service {
@@ -134,7 +135,7 @@ func services(a *ask.Asker) map[string]service {
 				a.Connect(wire.ConnectAsk{Token: "t", Door: "native", IP: "192.0.2.1", Origin: "https://a"}, func(o wire.ConnectAnswer, p frame.Problem) { f(o, p) })
 			},
 			`{"token":"t","door":"native","ip":"192.0.2.1","origin":"https://a"}`,
-			`{"allow":true,"user":"ann","new":1}`, wire.ConnectAnswer{Allow: true, User: "ann"},
+			`{"allow":true,"user":"ann","new":1}`, wire.ConnectAnswer{Allow: true, User: "ann"}, false,
 		},
 		"join": {
 			meter.Authz, "hub.svc.authz.join",
@@ -143,14 +144,32 @@ func services(a *ask.Asker) map[string]service {
 			},
 			`{"user":"ann","connection":"g-1","rooms":["task:1"]}`,
 			`{"rooms":{"task:1":{"allow":true,"can":["subscribe"]}}}`,
-			map[string]wire.RoomRights{"task:1": {Allow: true, Can: []wire.Right{wire.Subscribe}}},
+			map[string]wire.RoomRights{"task:1": {Allow: true, Can: []wire.Right{wire.Subscribe}}}, false,
+		},
+		"touched": {
+			meter.Authz, "hub.svc.authz.touched",
+			func(f func(any, frame.Problem)) {
+				a.Touched(wire.TouchedAsk{After: wire.Marks{Policy: 1}, UpTo: wire.Marks{Policy: 2, Relations: 3}}, func(o wire.TouchedAnswer, p frame.Problem) { f(o, p) })
+			},
+			`{"after":{"policy":1},"upTo":{"policy":2,"relations":3}}`,
+			`{"at":{"policy":2,"relations":4},"touched":[{"users":["ann"],"types":["task"]}]}`,
+			wire.TouchedAnswer{At: wire.Marks{Policy: 2, Relations: 4}, Touched: []wire.Touched{{Users: []string{"ann"}, Types: []string{"task"}}}}, true,
+		},
+		"joins": {
+			meter.Authz, "hub.svc.authz.joins",
+			func(f func(any, frame.Problem)) {
+				a.Joins(wire.JoinsAsk{AtLeast: wire.Marks{Relations: 4}, Asks: []wire.JoinAsk{{User: "ann", Connection: "g-1", Rooms: []string{"task:1"}}}}, func(o []wire.JoinAnswer, p frame.Problem) { f(o, p) })
+			},
+			`{"atLeast":{"relations":4},"asks":[{"user":"ann","connection":"g-1","rooms":["task:1"]}]}`,
+			`{"answers":[{"rooms":{"task:1":{"allow":false}}}]}`,
+			[]wire.JoinAnswer{{Rooms: map[string]wire.RoomRights{"task:1": {}}}}, true,
 		},
 		"take": {
 			meter.Ratelimit, "hub.svc.ratelimit.take",
 			func(f func(any, frame.Problem)) {
 				a.Take(wire.TakeAsk{Key: "user.messages/ann", Cost: 1, Want: 4}, func(o wire.TakeAnswer, p frame.Problem) { f(o, p) })
 			},
-			`{"key":"user.messages/ann","cost":1,"want":4}`, `{"granted":3,"retryAfterMs":7}`, wire.TakeAnswer{Granted: 3, RetryAfterMs: 7},
+			`{"key":"user.messages/ann","cost":1,"want":4}`, `{"granted":3,"retryAfterMs":7}`, wire.TakeAnswer{Granted: 3, RetryAfterMs: 7}, false,
 		},
 		"gateways": {
 			meter.Presence, "hub.svc.presence.gateways",
@@ -158,7 +177,7 @@ func services(a *ask.Asker) map[string]service {
 				a.Gateways(func(o wire.GatewaysAnswer, p frame.Problem) { f(o, p) })
 			},
 			`{}`, `{"gateways":{"g":{"connections":2,"startedAt":1,"at":2}}}`,
-			wire.GatewaysAnswer{Gateways: map[string]wire.Lease{"g": {Connections: 2, StartedAt: 1, At: 2}}},
+			wire.GatewaysAnswer{Gateways: map[string]wire.Lease{"g": {Connections: 2, StartedAt: 1, At: 2}}}, false,
 		},
 	}
 }
@@ -216,6 +235,9 @@ func TestWhatIsNoAnswerOfAService(t *testing.T) {
 	for service, s := range services(h.Asker) {
 		for name, c := range cases {
 			t.Run(service+": "+name, func(t *testing.T) {
+				if c.nobody && s.optional {
+					c.want, c.result, c.text = wire.NoHandler, meter.Refused, "nobody answers "+s.subject
+				}
 				before := h.counted(t, s.who, c.result)
 				if !c.nobody {
 					h.answers(t, s.subject, c.answer)
@@ -232,6 +254,17 @@ func TestWhatIsNoAnswerOfAService(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestOneAnswerForSeveralAsksIsNone(t *testing.T) {
+	h := newHouse(t, natstest.Conn(t, natstest.Server(t)), ask.Config{})
+	h.answers(t, "hub.svc.authz.joins", &nats.Msg{Data: []byte(`{"answers":[{}]}`)})
+	a := put(t, func(f func(any, frame.Problem)) {
+		h.Joins(wire.JoinsAsk{Asks: make([]wire.JoinAsk, 2)}, func(_ []wire.JoinAnswer, p frame.Problem) { f(nil, p) })
+	})
+	if a.p.Code != wire.Unavailable {
+		t.Errorf("problem %+v, want unavailable", a.p)
 	}
 }
 
