@@ -84,10 +84,12 @@ var house = map[string]room{
 	"gateway/internal/socket":        {may: "gateway/internal/{client,door,frame,meter,room} shared/{obs,wire}", libs: gobwas},
 
 	// Who is here.
-	"presence":                {may: "presence/internal/{meter,serve} shared/{env,follow,obs,store,subject}", libs: natsGo},
-	"presence/cmd/presence":   {may: "presence shared/{env,obs,program,subject}", libs: natsGo},
-	"presence/internal/meter": {may: "shared/obs", libs: prometheus},
-	"presence/internal/serve": {may: "presence/internal/meter shared/{follow,kv,life,natsconn,obs,subject,wire}", libs: natsGo},
+	"presence":                  {may: "presence/internal/{meter,serve} shared/{env,follow,obs,store,subject}", libs: natsGo},
+	"presence/cmd/presence":     {may: "presence shared/{env,obs,program,subject}", libs: natsGo},
+	"presence/internal/meter":   {may: "shared/obs", libs: prometheus},
+	"presence/internal/ordered": {pure: true},
+	"presence/internal/roster":  {may: "presence/internal/ordered shared/{subject,wire}", pure: true},
+	"presence/internal/serve":   {may: "presence/internal/meter shared/{follow,kv,life,natsconn,obs,subject,wire}", libs: natsGo},
 
 	// Who may.
 	"authz":                 {may: "authz/internal/{meter,policy,serve,token} shared/{env,obs,subject}", libs: natsGo},
