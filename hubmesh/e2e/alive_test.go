@@ -9,7 +9,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/hubmesh/hubmesh/gateway"
 	"github.com/hubmesh/hubmesh/shared/natsconn"
 	"github.com/hubmesh/hubmesh/shared/subject"
 	"github.com/hubmesh/hubmesh/shared/wire"
@@ -23,7 +22,7 @@ type figures struct {
 	ServerCount      int    `json:"serverCount"`
 }
 
-func ask(t testing.TB, g *gateway.Server) (f figures) {
+func ask(t testing.TB, g place) (f figures) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+g.Addr().String()+"/api/v1/ws/metrics", nil)
 	if err != nil {

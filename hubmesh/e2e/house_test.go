@@ -13,7 +13,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hubmesh/hubmesh/authz"
 	"github.com/hubmesh/hubmesh/gateway"
@@ -37,8 +36,6 @@ type house struct {
 	nc   *nats.Conn // a backend's
 	js   jetstream.JetStream
 	stop func()
-
-	registry *prometheus.Registry // of all its services
 }
 
 // config is a mesh with short times and no limits that a story would meet, on
@@ -74,7 +71,7 @@ func open(t testing.TB, cfg mesh.Config) *house {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	served := make(chan error, 1)
 	go func() { served <- m.Serve(ctx) }()
-	h := &house{t: t, mesh: m, registry: kit.Registry}
+	h := &house{t: t, mesh: m}
 	h.stop = func() {
 		cancel()
 		if err := <-served; err != nil {
@@ -135,7 +132,7 @@ func token(t testing.TB, user string) string {
 }
 
 // dial connects a user to a gateway. The connection ends with the test.
-func dial(t testing.TB, g *gateway.Server, user string) *hub.Client {
+func dial(t testing.TB, g place, user string) *hub.Client {
 	t.Helper()
 	c, err := hub.Dial(t.Context(), hub.Config{URL: "http://" + g.Addr().String(), Token: token(t, user), Unread: 1 << 16})
 	if err != nil {
