@@ -79,7 +79,8 @@ func (h *house) away(clients, rooms, missed int) crowd {
 // gateway that remembers nothing.
 func TestAStormOfReturnsReadsEachRoomOnce(t *testing.T) {
 	h := open(t, config(t))
-	c := h.away(500, 100, 20)
+	c := h.away(400, 100, 20)
+	c.AtOnce = 50 // both ends are in this process
 	g := h.newborn()
 	c.URLs = []string{"http://" + g.Addr().String()}
 	read := h.countReads()
