@@ -78,9 +78,10 @@ var house = map[string]room{
 	"gateway/internal/frame":         {may: "shared/wire", pure: true},
 	"gateway/internal/meter":         {may: "gateway/internal/frame shared/{obs,wire}", libs: prometheus},
 	"gateway/internal/quota":         {may: "shared/limit", pure: true},
-	"gateway/internal/relay":         {may: "gateway/internal/{frame,meter,room} shared/{follow,life,natsconn,obs,store,subject,wire}", libs: natsGo},
+	"gateway/internal/relay":         {may: "gateway/internal/{frame,meter,room,trail} shared/{follow,life,natsconn,obs,store,subject,wire}", libs: natsGo},
 	"gateway/internal/room":          {may: "gateway/internal/{door,frame}"},
 	"gateway/internal/session":       {may: "gateway/internal/frame shared/{subject,wire}", pure: true},
+	"gateway/internal/trail":         {pure: true},
 	"gateway/internal/socket":        {may: "gateway/internal/{client,door,frame,meter,room} shared/{obs,wire}", libs: gobwas},
 
 	// Who is here.
@@ -89,6 +90,7 @@ var house = map[string]room{
 	"presence/internal/meter":   {may: "shared/obs", libs: prometheus},
 	"presence/internal/ordered": {pure: true},
 	"presence/internal/roster":  {may: "presence/internal/ordered shared/{subject,wire}", pure: true},
+	"presence/internal/told":    {may: "presence/internal/{ordered,roster} shared/wire", pure: true},
 	"presence/internal/serve":   {may: "presence/internal/meter shared/{follow,kv,life,natsconn,obs,subject,wire}", libs: natsGo},
 
 	// Who may.

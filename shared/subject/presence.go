@@ -1,5 +1,7 @@
 package subject
 
+import "strings"
+
 // Report is where gateways tell presence how their connections stand.
 func (t Tree) Report() string { return t.sub("int.presence.report") }
 
@@ -96,4 +98,30 @@ func consumes(stream string) []string {
 		"$JS.API.CONSUMER.CREATE." + stream + ".>", "$JS.API.CONSUMER.INFO." + stream + ".>",
 		"$JS.API.CONSUMER.MSG.NEXT." + stream + ".>", "$JS.ACK." + stream + ".>",
 	}
+}
+
+// ParseTell reads a subject of Tell back. The room is the zero Room where a
+// user is told of in the mesh. It reports false for any other subject.
+func (t Tree) ParseTell(subject string) (r Room, user string, ok bool) {
+	what, ok := strings.CutPrefix(subject, t.sub("int.told."))
+	if !ok {
+		return Room{}, "", false
+	}
+	scope, rest, _ := strings.Cut(what, ".")
+	switch scope {
+	case "user":
+		user, ok = Unescape(rest)
+		return Room{}, user, ok
+	case "room":
+		i := strings.LastIndexByte(rest, '.')
+		if i < 0 {
+			return Room{}, "", false
+		}
+		if r, ok = ParseKey(rest[:i]); !ok {
+			return Room{}, "", false
+		}
+		user, ok = Unescape(rest[i+1:])
+		return r, user, ok
+	}
+	return Room{}, "", false
 }

@@ -116,8 +116,11 @@ type PresenceUpdate struct {
 // to members who asked for presence, and gather where Users is above 1,000.
 type PresenceTold struct {
 	PresenceUpdate
-	Users int    `json:"users,omitempty"` // in the room, after the change
-	Log   uint64 `json:"log"`             // the end of HUB_PRESENCE, as known by who tells; presence's own
+	Users int `json:"users,omitempty"` // in the room, after the change
+
+	// Presence's own: up to where it knew which HUB_PRESENCE.
+	Epoch string `json:"epoch"`
+	Log   uint64 `json:"log"`
 }
 
 // PresenceRoomAsk asks who is in a room's roster. Anyone → hub.svc.presence.room.

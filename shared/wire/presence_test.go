@@ -28,7 +28,7 @@ func TestPresenceLooksAsItDid(t *testing.T) {
 		"reported":     wire.PresenceReported{Sequence: 17, Failed: []string{"g1-1"}, Refused: []string{"g1-2"}},
 		"record":       wire.PresenceRecord{Turn: 3, Door: "native", IP: "192.0.2.1", Since: 1700000000000, Info: info, Rooms: []string{"task:42"}, Status: status, StatusAt: 1700000001000, End: end, Told: true},
 		"update":       seen,
-		"told":         wire.PresenceTold{PresenceUpdate: seen, Users: 3, Log: 17},
+		"told":         wire.PresenceTold{PresenceUpdate: seen, Users: 3, Epoch: "e", Log: 17},
 		"room_ask":     wire.PresenceRoomAsk{Room: "task:42", After: "ann", Limit: 50, User: "bob", AtLeast: 17},
 		"room_answer":  wire.PresenceRoomAnswer{Users: []wire.PresenceUser{user}, Counts: wire.PresenceCounts{Users: 1, Connections: 2}, Next: "ann", Epoch: "e", Told: 9},
 		"count_ask":    wire.PresenceCountAsk{Room: "task:42"},

@@ -90,7 +90,7 @@ func (l *List[V]) Delete(name string) {
 }
 
 // After is the values whose names are above name, in order; the empty name is
-// below all. The list must not change meanwhile.
+// below all. No name may come or go meanwhile.
 func (l *List[V]) After(name string) iter.Seq[V] {
 	return func(yield func(V) bool) {
 		run, i, found := l.at(name)
