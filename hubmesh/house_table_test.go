@@ -40,6 +40,7 @@ const (
 	gobwas     = "github.com/gobwas/ws"
 	jwt        = "github.com/golang-jwt/jwt/v5"
 	kong       = "github.com/alecthomas/kong"
+	celGo      = "cel.dev/cel-go"
 	yamlLib    = "go.yaml.in/yaml/v3"
 )
 
@@ -94,12 +95,13 @@ var house = map[string]room{
 	"presence/internal/serve":   {may: "presence/internal/meter shared/{follow,kv,life,natsconn,obs,subject,wire}", libs: natsGo},
 
 	// Who may.
-	"authz":                 {may: "authz/internal/{meter,policy,serve,token} shared/{env,obs,subject}", libs: natsGo},
-	"authz/cmd/authz":       {may: "authz shared/{env,obs,program,subject}", libs: natsGo},
-	"authz/internal/meter":  {may: "shared/{obs,wire}", libs: prometheus},
-	"authz/internal/policy": {may: "shared/{subject,wire}", pure: true},
-	"authz/internal/serve":  {may: "authz/internal/{meter,policy,token} shared/{natsconn,obs,subject,wire}", libs: natsGo},
-	"authz/internal/token":  {may: "shared/{subject,wire}", libs: jwt},
+	"authz":                   {may: "authz/internal/{meter,policy,relation,serve,token} shared/{env,obs,subject}", libs: natsGo},
+	"authz/cmd/authz":         {may: "authz shared/{env,obs,program,subject}", libs: natsGo},
+	"authz/internal/meter":    {may: "shared/{obs,wire}", libs: prometheus},
+	"authz/internal/policy":   {may: "shared/{subject,wire}", libs: celGo + " " + yamlLib, pure: true},
+	"authz/internal/relation": {may: "shared/subject", pure: true},
+	"authz/internal/serve":    {may: "authz/internal/{meter,policy,token} shared/{natsconn,obs,subject,wire}", libs: natsGo},
+	"authz/internal/token":    {may: "shared/{subject,wire}", libs: jwt},
 
 	// How much.
 	"ratelimit":                 {may: "ratelimit/internal/{meter,serve} shared/{env,limit,obs,store,subject}", libs: natsGo},

@@ -1,0 +1,65 @@
+package relation
+
+import "github.com/hubmesh/hubmesh/shared/subject"
+
+// Touched is whom a fact concerns: each of Users in each of Rooms.
+type Touched struct {
+	Users []string // nil: too many to name, so every user
+	Rooms []string // type:id; nil: too many to name, so every room
+}
+
+// Touched says whose membership of which rooms the fact may decide, whether it
+// is there or not: for everybody else, Member says the same with and without
+// it. Lists longer than most are not made.
+func (g *Graph) Touched(f Fact, most int) Touched {
+	rooms := g.below(f.room, most)
+	if f.user != "" {
+		name, _ := subject.Unescape(f.user)
+		return Touched{Users: []string{name}, Rooms: rooms}
+	}
+	return Touched{Users: g.above(f.parent, most), Rooms: rooms}
+}
+
+// below is the room and all below it, or nil when they are more than most.
+func (g *Graph) below(key string, most int) (rooms []string) {
+	from, ok := g.rooms.number[key]
+	if !ok {
+		return []string{nameOf(key)}
+	}
+	whole := g.walk(from, down, most, func(way []step, at int) bool {
+		rooms = append(rooms, nameOf(g.rooms.text[way[at].room]))
+		return true
+	})
+	if !whole {
+		return nil
+	}
+	return rooms
+}
+
+// above is the members of the room and of all above it: never nil, unless they
+// are more than most.
+func (g *Graph) above(key string, most int) (users []string) {
+	users = []string{}
+	from, ok := g.rooms.number[key]
+	if !ok {
+		return users
+	}
+	seen := map[uint32]struct{}{}
+	whole := g.walk(from, up, most, func(way []step, at int) bool {
+		for _, user := range g.nodes[way[at].room].members {
+			seen[user] = struct{}{}
+			if len(seen) > most {
+				return false
+			}
+		}
+		return true
+	})
+	if !whole || len(seen) > most {
+		return nil
+	}
+	for user := range seen {
+		name, _ := subject.Unescape(g.users.text[user])
+		users = append(users, name)
+	}
+	return users
+}
