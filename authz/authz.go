@@ -43,9 +43,15 @@ func Listen(ctx context.Context, cfg Config, nc *nats.Conn, kit obs.Kit) (*Serve
 	if err != nil {
 		return nil, fmt.Errorf("authz: read keys: %w", err)
 	}
-	rooms := policy.Policy{Open: cfg.Open}
-	if err := rooms.Validate(); err != nil {
-		return nil, fmt.Errorf("authz: read open types: %w", err)
+	values, err := seeds(cfg)
+	if err != nil {
+		return nil, err
+	}
+	rooms := policy.Policy{}
+	for typ, value := range values {
+		if rooms[typ], err = policy.ReadValue("policy", typ, value); err != nil {
+			return nil, fmt.Errorf("authz: read policy: %w", err)
+		}
 	}
 	now := cfg.Now
 	if now == nil {

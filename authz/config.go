@@ -17,7 +17,8 @@ type Config struct {
 	PublicKeys []byte           // PEM, RS256, ES256 or EdDSA by the kind of each key; empty: no such token is believed
 	Issuer     string           // iss that tokens must have; empty: not looked at
 	Audience   string           // aud that tokens must have; empty: not looked at
-	Open       []string         // types of rooms that everyone may enter, for trying things out; empty: none
+	Policy     []byte           // YAML, rules of types of rooms that the bucket HUB_POLICY has none for yet; empty: none
+	Open       []string         // types of rooms, likewise, that everyone may enter, for trying things out; empty: none
 	Now        func() time.Time // the clock that tokens are judged by; nil means time.Now
 }
 

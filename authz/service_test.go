@@ -118,7 +118,7 @@ func TestListenRefusesAConfigThatCannotServe(t *testing.T) {
 		"with a short secret":           {Secret: "short"},
 		"with a file that is no key":    {PublicKeys: []byte("hello")},
 		"with a prefix that is none":    {Secret: secret, Prefix: "A"},
-		"with an open type that is not": {Secret: secret, Open: []string{"user"}},
+		"with an open type that is not": {Secret: secret, Open: []string{"hub"}},
 	} {
 		if _, err := authz.Listen(t.Context(), cfg, natstest.Conn(t, s), quiet()); err == nil || !strings.HasPrefix(err.Error(), "authz: ") {
 			t.Errorf("%s: Listen = %v, want an error of authz", name, err)

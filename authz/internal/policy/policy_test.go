@@ -28,6 +28,16 @@ func room(tb testing.TB, text string) subject.Room {
 	return r
 }
 
+// read is a policy that is written well.
+func read(tb testing.TB, text string) policy.File {
+	tb.Helper()
+	f, err := policy.ReadFile("policy.yaml", []byte(text))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return f
+}
+
 func all() []wire.Right {
 	return []wire.Right{wire.Subscribe, wire.Signal, wire.Publish, wire.Presence, wire.History}
 }
@@ -77,8 +87,8 @@ func TestDecide(t *testing.T) {
 		"an open type does not open its neighbour": {"ann", `{}`, "lobby-2:main", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := policy.Policy{Open: []string{"lobby"}}
-			got := p.Decide(c.user, claims(t, c.claims), room(t, c.room))
+			p := read(t, `lobby: { join: "true" }`).Policy
+			got := p.Decide(policy.Ask{User: c.user, Claims: claims(t, c.claims), Room: room(t, c.room)})
 			if !slices.Equal(got.Can, c.want) {
 				t.Errorf("Decide(%q, %s, %s) = %v, want %v", c.user, c.claims, c.room, got.Can, c.want)
 			}
@@ -90,18 +100,18 @@ func TestDecide(t *testing.T) {
 }
 
 func TestNothingIsOpenByItself(t *testing.T) {
-	if got := (policy.Policy{}).Decide("ann", nil, room(t, "lobby:main")); got.Code != wire.Forbidden {
+	if got := (policy.Policy{}).Decide(policy.Ask{User: "ann", Room: room(t, "lobby:main")}); got.Code != wire.Forbidden {
 		t.Errorf("the zero Policy lets everyone into lobby:main: %v", got)
 	}
 }
 
-func TestOnlyTypesWithoutARuleCanBeOpened(t *testing.T) {
-	for typ, good := range map[string]bool{
-		"lobby": true, "a-1": true,
-		"": false, "Lobby": false, "a.b": false, "*": false, "user": false, "hub": false, "task": false, "team": false, "project": false,
+func TestMembersHaveTheBuiltInRights(t *testing.T) {
+	for name, rights := range map[string][]wire.Right{
+		"task:42": all(), "project:7": all(), "team:red": all(), "cake:1": nil, "user:bob": nil, "lobby:main": nil,
 	} {
-		if err := (policy.Policy{Open: []string{typ}}).Validate(); (err == nil) != good {
-			t.Errorf("Validate with %q open: %v, want good %v", typ, err, good)
+		got := policy.Policy{}.Decide(policy.Ask{User: "ann", Room: room(t, name), Member: func() bool { return true }})
+		if !slices.Equal(got.Can, rights) {
+			t.Errorf("a member of %s may %v, want %v", name, got.Can, rights)
 		}
 	}
 }
@@ -118,7 +128,7 @@ func FuzzDecide(f *testing.F) {
 		}
 		known := r == subject.All() || r.Type == "team" || r.Type == "project" || r.Type == "task"
 		own := r.Type == "user" && r.ID == user
-		if got := (policy.Policy{}).Decide(user, c, r); len(got.Can) > 0 && !known && !own {
+		if got := (policy.Policy{}).Decide(policy.Ask{User: user, Claims: c, Room: r}); len(got.Can) > 0 && !known && !own {
 			t.Errorf("Decide(%q, %s, %s) = %v, want nothing", user, text, name, got.Can)
 		}
 	})
@@ -133,7 +143,7 @@ func ExamplePolicy_Decide() {
 			fmt.Println(err)
 			return
 		}
-		d := p.Decide("ann", claims, room)
+		d := p.Decide(policy.Ask{User: "ann", Claims: claims, Room: room})
 		fmt.Printf("%v %q\n", d.Can, d.Message)
 	}
 	// Output:

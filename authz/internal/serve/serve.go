@@ -128,7 +128,7 @@ func (a *Answers) rights(user string, claims policy.Claims, name string) wire.Ro
 	if err != nil {
 		return wire.RoomRights{Code: wire.Invalid, Message: "no room: want type:id"}
 	}
-	d := a.cfg.Policy.Decide(user, claims, room)
+	d := a.cfg.Policy.Decide(policy.Ask{User: user, Claims: claims, Room: room})
 	return wire.RoomRights{Allow: len(d.Can) > 0, Can: d.Can, Code: d.Code, Message: d.Message}
 }
 
