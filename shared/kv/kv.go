@@ -37,49 +37,48 @@ func Gone(h nats.Header) bool {
 	return op == "DEL" || op == "PURGE" || natsconn.Header(h).Last(reason) != ""
 }
 
-// record is what stands under a key. The zero record is none.
-type record struct {
-	seq     uint64
-	deleted bool
-	holder  string
+// Record is what stands under a key. The zero Record is none.
+type Record struct {
+	Seq    uint64
+	Header nats.Header // none where they cannot be read to their end: they are then nobody's who is known
+	Value  []byte
 }
 
-// free reports whether the key has no value.
-func (r record) free() bool { return r.seq == 0 || r.deleted }
+// Free reports whether the key has no value.
+func (r Record) Free() bool { return r.Seq == 0 || Gone(r.Header) }
 
-// newest asks the leader of the bucket for the newest record under subj. Only
-// the leader's word counts, as another replica may be behind.
-func newest(ctx context.Context, nc *nats.Conn, stream, subj string) (record, error) {
+// Newest asks the leader of a stream for the newest record under a subject.
+// Only the leader's word counts, as another replica may be behind.
+func Newest(ctx context.Context, nc *nats.Conn, stream, subj string) (Record, error) {
 	question, err := json.Marshal(map[string]string{"last_by_subj": subj})
 	if err != nil {
-		return record{}, fmt.Errorf("kv: spell question for %s: %w", subj, err)
+		return Record{}, fmt.Errorf("kv: spell question for %s: %w", subj, err)
 	}
 	m, err := nc.RequestWithContext(ctx, subject.LeaderGet(stream), question)
 	if err != nil {
-		return record{}, fmt.Errorf("kv: read %s: %w", subj, err)
+		return Record{}, fmt.Errorf("kv: read %s: %w", subj, err)
 	}
 	var answer struct {
 		Error   *jetstream.APIError `json:"error"`
 		Message struct {
 			Seq    uint64 `json:"seq"`
 			Header []byte `json:"hdrs"`
+			Data   []byte `json:"data"`
 		} `json:"message"`
 	}
 	if err := json.Unmarshal(m.Data, &answer); err != nil {
-		return record{}, fmt.Errorf("kv: read %s: %w", subj, err)
+		return Record{}, fmt.Errorf("kv: read %s: %w", subj, err)
 	}
 	if e := answer.Error; e != nil {
 		if e.ErrorCode == jetstream.JSErrCodeMessageNotFound {
-			return record{}, nil
+			return Record{}, nil
 		}
-		return record{}, fmt.Errorf("kv: read %s: %w", subj, e)
+		return Record{}, fmt.Errorf("kv: read %s: %w", subj, e)
 	}
-	r := record{seq: answer.Message.Seq}
+	r := Record{Seq: answer.Message.Seq, Value: answer.Message.Data}
 	if len(answer.Message.Header) > 0 {
-		// Where they cannot be read to their end they say nothing: it is a
-		// record of nobody who is known, as it is for mirrors.
 		h, _ := natsconn.DecodeHeader(answer.Message.Header)
-		r.deleted, r.holder = Gone(nats.Header(h)), h.Last(holder)
+		r.Header = nats.Header(h)
 	}
 	return r, nil
 }
@@ -88,8 +87,8 @@ func newest(ctx context.Context, nc *nats.Conn, stream, subj string) (record, er
 // another one is just ahead of. The client has no name for it.
 const wrongSequence jetstream.ErrorCode = 10164
 
-// raced reports whether err says that a compare-and-set found another record.
-func raced(err error) bool {
+// Raced reports whether err says that a compare-and-set found another record.
+func Raced(err error) bool {
 	var api *jetstream.APIError
 	return errors.As(err, &api) &&
 		(api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == wrongSequence)

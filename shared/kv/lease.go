@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/hubmesh/hubmesh/shared/natsconn"
 	"github.com/hubmesh/hubmesh/shared/obs"
 	"github.com/hubmesh/hubmesh/shared/subject"
 )
@@ -74,6 +75,8 @@ var ErrTaken = errors.New("another has taken it")
 // under the same key, or of itself before a restart.
 const holder = "Hub-Holder"
 
+func holderOf(r Record) string { return natsconn.Header(r.Header).Last(holder) }
+
 // Lease is one key that its holder keeps alive. Its methods are called one
 // after the other: Serve, and when that has returned, Leave.
 type Lease struct {
@@ -113,12 +116,12 @@ func Claim(ctx context.Context, nc *nats.Conn, cfg LeaseConfig, log *slog.Logger
 		if err != nil {
 			return nil, fmt.Errorf("kv: claim %s: %w", l.subj, err)
 		}
-		if err = l.write(ctx, was.seq); err == nil {
+		if err = l.write(ctx, was.Seq); err == nil {
 			return l, nil
 		}
 		// Whoever wrote first is looked at; so is what we may have written
 		// ourselves, when only the answer was lost.
-		if !raced(err) {
+		if !Raced(err) {
 			l.state.failed(ctx, err)
 		}
 		if !pause(ctx, cfg.Retry) {
@@ -130,9 +133,9 @@ func Claim(ctx context.Context, nc *nats.Conn, cfg LeaseConfig, log *slog.Logger
 // unrenewed returns the newest record once it is known that no other renews
 // it. Time in which NATS does not answer proves nothing, as the holder cannot
 // write then either.
-func (l *Lease) unrenewed(ctx context.Context) (record, error) {
+func (l *Lease) unrenewed(ctx context.Context) (Record, error) {
 	const looks = 10 // a watch
-	var first record
+	var first Record
 	var since time.Time // of the first look in an unbroken row; zero: none yet
 	for {
 		now, err := l.newest(ctx)
@@ -140,17 +143,17 @@ func (l *Lease) unrenewed(ctx context.Context) (record, error) {
 		case err != nil:
 			since = time.Time{}
 			l.state.failed(ctx, err)
-		case now.free() || now.holder == l.holder || l.cfg.Watch < 0:
+		case now.Free() || holderOf(now) == l.holder || l.cfg.Watch < 0:
 			return now, nil
-		case first.seq != 0 && now.seq != first.seq:
-			return record{}, ErrHeld
+		case first.Seq != 0 && now.Seq != first.Seq:
+			return Record{}, ErrHeld
 		case since.IsZero():
 			first, since = now, time.Now()
 		case time.Since(since) >= l.cfg.Watch:
 			return now, nil
 		}
 		if !pause(ctx, max(l.cfg.Watch/looks, time.Millisecond)) {
-			return record{}, ctx.Err()
+			return Record{}, ctx.Err()
 		}
 	}
 }
@@ -179,20 +182,20 @@ func (l *Lease) Serve(ctx context.Context) error {
 // taken, or has a successor of our own whose answer was lost.
 func (l *Lease) renew(ctx context.Context) error {
 	err := l.write(ctx, l.seq)
-	if !raced(err) {
+	if !Raced(err) {
 		return err
 	}
 	now, err := l.newest(ctx)
 	if err != nil {
 		return err
 	}
-	if !now.free() && now.holder != l.holder {
+	if !now.Free() && holderOf(now) != l.holder {
 		return ErrTaken
 	}
-	if err := l.write(ctx, now.seq); err != nil {
+	if err := l.write(ctx, now.Seq); err != nil {
 		return err
 	}
-	if now.free() {
+	if now.Free() {
 		l.state.log.Warn("kv: lease had ended and is written anew")
 		if l.cfg.Lost != nil {
 			l.cfg.Lost()
@@ -206,13 +209,13 @@ func (l *Lease) renew(ctx context.Context) error {
 func (l *Lease) Leave(ctx context.Context) error {
 	for {
 		err := l.purge(ctx, l.seq)
-		if raced(err) {
-			var now record
+		if Raced(err) {
+			var now Record
 			if now, err = l.newest(ctx); err == nil {
-				if now.free() || now.holder != l.holder {
+				if now.Free() || holderOf(now) != l.holder {
 					return nil
 				}
-				l.seq = now.seq
+				l.seq = now.Seq
 				continue
 			}
 		}
@@ -258,10 +261,10 @@ func (l *Lease) publish(ctx context.Context, m *nats.Msg, after uint64, ttl time
 	return ack.Sequence, nil
 }
 
-func (l *Lease) newest(ctx context.Context) (record, error) {
+func (l *Lease) newest(ctx context.Context) (Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.Wait)
 	defer cancel()
-	return newest(ctx, l.js.Conn(), l.stream, l.subj)
+	return Newest(ctx, l.js.Conn(), l.stream, l.subj)
 }
 
 // state tells in the log when writing begins to fail and when it works again,
