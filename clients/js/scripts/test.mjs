@@ -1,0 +1,49 @@
+// Runs the tests against the real programs, which it builds from this
+// repository first.
+//
+//   node scripts/test.mjs                    all of test/*.test.ts
+//   node scripts/test.mjs cuts react         those with such names
+//   node scripts/test.mjs --times=20 cuts    so often, until one fails
+
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
+const args = process.argv.slice(2);
+const times = Number(args.find((a) => a.startsWith("--times="))?.slice("--times=".length) ?? 1);
+const names = args.filter((a) => !a.startsWith("--"));
+
+function run(command, args, options) {
+  const { status, error } = spawnSync(command, args, { stdio: "inherit", ...options });
+  if (error) throw error;
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+/** Builds the programs, unless HUBMESH_PROGRAMS is a folder that has them. */
+function programs() {
+  const given = process.env.HUBMESH_PROGRAMS;
+  if (given) return given;
+  const made = mkdtempSync(join(tmpdir(), "hubmesh-programs-"));
+  process.on("exit", () => rmSync(made, { recursive: true, force: true }));
+  const house = { cwd: "../.." };
+  run("go", ["build", "-o", join(made, "hubmesh"), "./hubmesh"], house);
+  run("go", ["build", "-o", join(made, "gateway"), "./gateway/cmd/gateway"], house);
+  return made;
+}
+
+const wanted = readdirSync("test").filter((f) => f.endsWith(".test.ts") && (!names.length || names.some((n) => f.startsWith(n))));
+rmSync(".build", { recursive: true, force: true });
+await build({
+  entryPoints: wanted.map((f) => `test/${f}`), outdir: ".build", bundle: true, packages: "external",
+  platform: "node", format: "esm", target: "node20", sourcemap: "inline", logLevel: "warning",
+});
+const env = { ...process.env, HUBMESH_PROGRAMS: programs(), NODE_NO_WARNINGS: "1" };
+const files = wanted.map((f) => `.build/${f.replace(/ts$/, "js")}`);
+for (let n = 1; n <= times; n++) {
+  if (times > 1) console.log(`\n== ${n} of ${times}`);
+  run(process.execPath, ["--enable-source-maps", "--test", "--test-concurrency=2", ...files], { env });
+}

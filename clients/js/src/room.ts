@@ -1,0 +1,303 @@
+import { attempt, Emitter, type ListenOptions } from "./emitter.js";
+import { HubError } from "./errors.js";
+import { type AnyEvents, type EventData, type EventMap, type EventName, fromBytes, type Gap, type Meta, type Position, type RoomEvent } from "./events.js";
+import type { EventFrame } from "./link.js";
+import { Presence, Typists } from "./live.js";
+import type { Entered, Place, RoomState } from "./place.js";
+import { Deferred } from "./wait.js";
+
+/** How a room is entered. */
+export interface RoomOptions {
+  /** Also hear who is here: `room.presence`. */
+  presence?: boolean;
+  /** Begin with the newest so many events, at most 200. */
+  last?: number;
+  /** Begin behind this position, as `room.position` once gave it. It beats `last`. */
+  since?: Position;
+  /**
+   * Called when it is not known what was missed, to load the room's state anew
+   * from your backend. Events wait until it is done, so nothing is lost between
+   * the two. `signal` aborts when there is another gap before that.
+   */
+  reload?: (gap: Gap, signal: AbortSignal) => void | Promise<void>;
+}
+
+/** How an event is published. */
+export interface PublishOptions {
+  /** Store it, before the promise resolves: who is away hears it later. It is sent again until it is. */
+  durable?: boolean;
+  /** Of a durable event, at most 128 bytes: the same key is stored once. One is made up if you give none. */
+  key?: string;
+  /** Hear it here too. */
+  echo?: boolean;
+  /** Wait no longer. What was sent already may be stored nonetheless. */
+  signal?: AbortSignal;
+}
+
+/** Publishes that are stored. */
+export type DurableOptions = PublishOptions & { durable: true };
+
+/** An event of the room's past. */
+export interface History {
+  /** Oldest first. */
+  events: (Meta & { data: unknown; offset: number })[];
+  epoch: string;
+  /** There are older ones: ask for those `before` the first. */
+  more: boolean;
+}
+
+/** What a room needs of its hub. */
+export interface RoomHub {
+  ask(event: string, data: unknown, signal?: AbortSignal): Promise<any>;
+  now(event: string, data: unknown): Promise<void>;
+  store(body: Record<string, unknown>, options: PublishOptions): Promise<{ offset: number }>;
+  tell(event: "recovered" | "gap" | "denied" | "left" | "error", about: unknown): void;
+  closed(room: Room): void;
+  again(room: Room): void;
+}
+
+/** Who is behind in `for await` is told so, rather than that memory fills up. */
+const backlog = 10_000;
+
+/** The server's typing ends after 6 s of silence. */
+const typingMs = 3000;
+
+/** A room that this hub is in, or is to be in whenever it is connected. Made by `hub.room`. */
+export class Room<E extends EventMap = AnyEvents> {
+  /** Who is here, for rooms with `presence: true`. */
+  readonly presence = new Presence();
+  /** Who is typing. */
+  readonly typists = new Typists();
+
+  readonly #hub: RoomHub;
+  readonly #events = new Emitter();
+  readonly #states = new Emitter();
+  readonly #options: RoomOptions;
+  #name: string;
+  #place: Place | undefined;
+  #state: RoomState = "joining";
+  #error: HubError | undefined;
+  #held: EventFrame[] | undefined; // events that wait for a reload
+  #reload: AbortController | undefined;
+  #typed = 0;
+
+  /** @internal Rooms are made by `hub.room`. */
+  constructor(hub: RoomHub, name: string, options: RoomOptions) {
+    this.#hub = hub;
+    this.#name = name;
+    this.#options = options;
+  }
+
+  /** `task:42`; that of `hub.me` is empty until the first connection. */
+  get name(): string {
+    return this.#name;
+  }
+
+  /** Whether its events are heard now. `denied` and `left` (put out) stay so until `join`. */
+  get state(): RoomState {
+    return this.#state;
+  }
+
+  /** Why it is `denied` or `left`. */
+  get error(): HubError | undefined {
+    return this.#error;
+  }
+
+  /** Up to where it was heard: keep it, and give it as `since`, to go on there after a restart. */
+  get position(): Position | undefined {
+    return this.#place?.position;
+  }
+
+  /** Hears an event of the room; what it returns ends that. */
+  on<K extends EventName<E>>(event: K, listener: (data: EventData<E, K>, meta: Meta) => void, options?: ListenOptions): () => void {
+    return this.#events.on(event, listener as never, options);
+  }
+
+  /** Hears an event once. */
+  once<K extends EventName<E>>(event: K, listener: (data: EventData<E, K>, meta: Meta) => void, options?: ListenOptions): () => void {
+    return this.on(event, listener, { ...options, once: true });
+  }
+
+  /** Hears an event no more. */
+  off<K extends EventName<E>>(event: K, listener: (data: EventData<E, K>, meta: Meta) => void): void {
+    this.#events.off(event, listener as never);
+  }
+
+  /** Hears every event of the room. */
+  onAny(listener: (event: RoomEvent<E>) => void, options?: ListenOptions): () => void {
+    return this.#events.on("*", ((_: unknown, __: unknown, whole: RoomEvent<E>) => listener(whole)) as never, options);
+  }
+
+  /** Hears of changes of `state`. */
+  onState(listener: (state: RoomState) => void, options?: ListenOptions): () => void {
+    return this.#states.on("state", listener, options);
+  }
+
+  /**
+   * Every event of the room from when one begins to iterate. It ends when
+   * the room is closed or `signal` aborts, and fails with `too_many` if 10,000
+   * events wait for you.
+   */
+  async *events({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<RoomEvent<E>, void, undefined> {
+    const waiting: RoomEvent<E>[] = [];
+    let woken = new Deferred<void>();
+    const wake = () => woken.resolve();
+    const offs = [
+      this.onAny((event) => {
+        if (waiting.length <= backlog) waiting.push(event);
+        wake();
+      }),
+      this.onState(wake),
+    ];
+    signal?.addEventListener("abort", wake);
+    try {
+      while (!signal?.aborted) {
+        if (waiting.length > backlog) throw new HubError("too_many", `${backlog} events of ${this.name} waited`);
+        const next = waiting.shift();
+        if (next) yield next;
+        else if (this.#state === "closed") return;
+        else {
+          await woken.promise;
+          woken = new Deferred();
+        }
+      }
+    } finally {
+      for (const off of offs) off();
+      signal?.removeEventListener("abort", wake);
+    }
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<RoomEvent<E>, void, undefined> {
+    return this.events();
+  }
+
+  /**
+   * Tells everyone in the room. Durable, it resolves once it is stored, over
+   * however many connections that takes. Else it is now or never: it rejects
+   * with `unavailable` when there is no connection.
+   */
+  publish<K extends EventName<E>>(event: K, data: EventData<E, K> | Uint8Array, options: DurableOptions): Promise<{ offset: number }>;
+  publish<K extends EventName<E>>(event: K, data: EventData<E, K> | Uint8Array, options?: PublishOptions): Promise<void>;
+  publish(event: string, data: unknown, options: PublishOptions = {}): Promise<unknown> {
+    if (this.#state === "closed") return Promise.reject(closedError(this.name));
+    const { echo, durable } = options;
+    const what = data instanceof Uint8Array ? { base64: fromBytes(data) } : { data: data ?? null };
+    const body = { room: this.name, event, ...what, echo };
+    return durable ? this.#hub.store(body, options) : this.#hub.now("publish", body);
+  }
+
+  /**
+   * Shows that this user is typing, or with `false` that they are not any more.
+   * Call it at every key: it says so to the server as often as needed, and it
+   * ends by itself.
+   */
+  typing(typing = true): void {
+    const now = Date.now();
+    if (typing ? now - this.#typed < typingMs && now >= this.#typed : !this.#typed) return;
+    this.#typed = typing ? now : 0;
+    void this.#hub.now(typing ? "typing:start" : "typing:stop", { room: this.name });
+  }
+
+  /** Reads the room's past, newest first in pages of `limit` (50; at most 200). It moves no position. */
+  history({ signal, ...page }: { before?: number; limit?: number; signal?: AbortSignal } = {}): Promise<History> {
+    return this.#hub.ask("history:get", { room: this.name, ...page }, signal);
+  }
+
+  /** Resolves when the room is joined, and rejects when it is denied, left or closed. */
+  ready({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    const end = new Deferred<void>(signal, () => off());
+    const look = () => {
+      if (this.#state === "joined") end.resolve();
+      else if (this.#state !== "joining") end.reject(this.#error ?? closedError(this.name));
+    };
+    const off = this.onState(look);
+    look();
+    return end.promise;
+  }
+
+  /** Tries again to enter a room that is `denied` or `left`. */
+  join(): void {
+    if (this.#state === "denied" || this.#state === "left") this.#hub.again(this as unknown as Room);
+  }
+
+  /** Leaves the room, for good: for everyone who has it of this hub. */
+  close(): void {
+    if (this.#state === "closed") return;
+    this.#reload?.abort();
+    this.#hub.closed(this as unknown as Room);
+    this.#become("closed");
+    this.typists.clear();
+    this.#events.clear();
+    this.#states.clear();
+  }
+
+  /** @internal What happens to its place happens to it. */
+  settle(place: Place | undefined, name = this.#name): this {
+    this.#place = place;
+    this.#name = name;
+    return this;
+  }
+
+  /** @internal */
+  readonly hears = {
+    event: (frame: EventFrame): void => {
+      if (this.#held) this.#held.push(frame);
+      else this.#tell(frame);
+    },
+    state: (state: RoomState, error?: HubError): void => {
+      this.#error = error;
+      this.#become(state);
+      if (state === "denied") this.#hub.tell("denied", { room: this.name, error });
+      if (state === "left") this.#hub.tell("left", { room: this.name, reason: error?.message });
+    },
+    recovered: (missed: number): void => this.#hub.tell("recovered", { room: this.name, missed }),
+    gap: (gap: Gap): void => {
+      this.#hub.tell("gap", gap);
+      if (this.#options.reload) void this.#load(gap, this.#options.reload);
+    },
+    roster: (entered: Entered): void => {
+      if (entered.presence) this.presence.take(entered);
+    },
+  };
+
+  /** Has the state loaded anew; what is heard meanwhile comes after it. */
+  async #load(gap: Gap, reload: NonNullable<RoomOptions["reload"]>): Promise<void> {
+    this.#reload?.abort();
+    const turn = (this.#reload = new AbortController());
+    this.#held = []; // what waited for another reload stands in this one
+    try {
+      await reload(gap, turn.signal);
+    } catch (error) {
+      if (!turn.signal.aborted) this.#hub.tell("error", error);
+    }
+    if (turn.signal.aborted) return;
+    const held = this.#held;
+    this.#held = undefined;
+    for (const frame of held) this.#tell(frame);
+  }
+
+  #tell(frame: EventFrame): void {
+    const { event, data, room, offset, from, time } = frame;
+    if (event === "presence:update") attempt(() => this.presence.take(data));
+    else if (event === "user:typing") this.typists.set(data?.user, true);
+    else if (event === "user:stopped-typing") this.typists.set(data?.user, false);
+    const meta: Meta = { event };
+    if (room !== undefined) meta.room = room;
+    if (offset !== undefined) meta.offset = offset;
+    if (from !== undefined) meta.from = from;
+    if (time !== undefined) meta.time = time;
+    this.#events.emit(event, data, meta);
+    this.#events.emit("*", data, meta, { ...meta, data });
+  }
+
+  #become(state: RoomState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#states.emit("state", state);
+  }
+}
+
+/** What a room that was closed says to whoever still asks it. */
+function closedError(name: string): HubError {
+  return new HubError("closed", `${name || "the room"} is closed`);
+}
