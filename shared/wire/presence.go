@@ -53,8 +53,10 @@ type PresenceStand struct {
 	Status *UserStatus `json:"status,omitempty"`
 	Fresh  bool        `json:"fresh,omitempty"`
 
-	// Again says that the gateway's lease had ended, and it holds this
-	// connection nonetheless.
+	// First says that no report of this connection was answered yet, and Again
+	// that the gateway's lease had ended and it holds the connection
+	// nonetheless: its start is recorded in HUB_CLIENTS.
+	First bool `json:"first,omitempty"`
 	Again bool `json:"again,omitempty"`
 
 	// End says that the connection has ended. Nothing comes after that.
@@ -95,7 +97,8 @@ type PresenceRecord struct {
 	Status   *UserStatus     `json:"status,omitempty"`
 	StatusAt int64           `json:"statusAt,omitempty"` // of a user's records the highest has the status; about unix ms
 	End      *PresenceEnd    `json:"end,omitempty"`
-	Told     bool            `json:"told,omitempty"` // the end is in HUB_CLIENTS
+	Told     bool            `json:"told,omitempty"`  // the end is in HUB_CLIENTS
+	Swept    bool            `json:"swept,omitempty"` // it ended with its gateway's lease: a later turn counts
 }
 
 // PresenceUpdate is the data of presence:update, as clients hear it. Without

@@ -22,11 +22,11 @@ func TestPresenceLooksAsItDid(t *testing.T) {
 	user := wire.PresenceUser{User: "ann", Info: info, Status: wire.Away, Text: "lunch", Data: data, Connections: 2, Since: 1700000000000, LastSeen: 1700000009000}
 	for name, m := range map[string]any{
 		"report": wire.PresenceReport{Gateway: "g1", Connections: []wire.PresenceStand{
-			{Connection: "g1-1", User: "ann", Turn: 3, Door: "native", IP: "192.0.2.1", Since: 1700000000000, Info: info, Rooms: []string{"task:42"}, Status: status, Fresh: true, Again: true, End: end},
+			{Connection: "g1-1", User: "ann", Turn: 3, Door: "native", IP: "192.0.2.1", Since: 1700000000000, Info: info, Rooms: []string{"task:42"}, Status: status, Fresh: true, First: true, Again: true, End: end},
 			{Connection: "g1-2", User: "bob", Turn: 1, Door: "native", IP: "192.0.2.2", Since: 1700000000000},
 		}},
 		"reported":     wire.PresenceReported{Sequence: 17, Failed: []string{"g1-1"}, Refused: []string{"g1-2"}},
-		"record":       wire.PresenceRecord{Turn: 3, Door: "native", IP: "192.0.2.1", Since: 1700000000000, Info: info, Rooms: []string{"task:42"}, Status: status, StatusAt: 1700000001000, End: end, Told: true},
+		"record":       wire.PresenceRecord{Turn: 3, Door: "native", IP: "192.0.2.1", Since: 1700000000000, Info: info, Rooms: []string{"task:42"}, Status: status, StatusAt: 1700000001000, End: end, Told: true, Swept: true},
 		"update":       seen,
 		"told":         wire.PresenceTold{PresenceUpdate: seen, Users: 3, Epoch: "e", Log: 17},
 		"room_ask":     wire.PresenceRoomAsk{Room: "task:42", After: "ann", Limit: 50, User: "bob", AtLeast: 17},

@@ -89,7 +89,7 @@ func (r *Roster) connect(k Key, seq uint64, rec *wire.PresenceRecord) *conn {
 	}
 	c := &conn{
 		gateway: g, id: k.Conn, seq: seq, turn: rec.Turn, since: rec.Since, door: door, ip: rec.IP,
-		info: string(rec.Info), status: rec.Status, statusAt: rec.StatusAt, end: rec.End, told: rec.Told,
+		info: string(rec.Info), status: rec.Status, statusAt: rec.StatusAt, end: rec.End, told: rec.Told, swept: rec.Swept,
 		rooms: make([]*room, 0, len(rec.Rooms)),
 	}
 	for _, name := range rec.Rooms {

@@ -77,6 +77,7 @@ type conn struct {
 	statusAt int64
 	end      *wire.PresenceEnd
 	told     bool
+	swept    bool
 }
 
 // stays reports whether the connection has not ended.
@@ -141,7 +142,7 @@ func (u *user) in(r *room) bool {
 func (c *conn) record() wire.PresenceRecord {
 	rec := wire.PresenceRecord{
 		Turn: c.turn, Door: c.door, IP: c.ip, Since: c.since,
-		Status: c.status, StatusAt: c.statusAt, End: c.end, Told: c.told,
+		Status: c.status, StatusAt: c.statusAt, End: c.end, Told: c.told, Swept: c.swept,
 	}
 	if c.info != "" {
 		rec.Info = json.RawMessage(c.info)
