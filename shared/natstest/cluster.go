@@ -18,11 +18,9 @@ import (
 // Nodes is a cluster of servers with JetStream in the process of the test, on
 // loopback ports. Safe for concurrent use.
 type Nodes struct {
-	t    testing.TB
-	dirs []string
-	at   []string // host:port of each node for clients, kept over restarts
-	mesh []string // host:port of each node for the others
-	ctl  *nats.Conn
+	t   testing.TB
+	all []member
+	ctl *nats.Conn
 
 	mu   sync.Mutex // guards node
 	node []*server.Server
@@ -32,13 +30,7 @@ type Nodes struct {
 // with the test.
 func Cluster(t testing.TB, n int) *Nodes {
 	t.Helper()
-	c := &Nodes{
-		t: t, at: Addresses(t, n), mesh: Addresses(t, n),
-		node: make([]*server.Server, n),
-	}
-	for range n {
-		c.dirs = append(c.dirs, t.TempDir())
-	}
+	c := &Nodes{t: t, all: members(t, n), node: make([]*server.Server, n)}
 	t.Cleanup(func() {
 		for _, s := range c.node {
 			if s != nil {
@@ -47,7 +39,7 @@ func Cluster(t testing.TB, n int) *Nodes {
 		}
 	})
 	for i := range n {
-		c.node[i] = start(t, c.options(i))
+		c.node[i] = start(t, c.all[i].options())
 	}
 	c.until("a cluster of all its nodes", func() bool {
 		return slices.ContainsFunc(c.node, func(s *server.Server) bool { return leads(s, n) })
@@ -69,18 +61,12 @@ func (c *Nodes) Server(i int) *server.Server {
 // Conn connects to node i over TCP, and to the others while that one is away.
 func (c *Nodes) Conn(i int, opts ...nats.Option) *nats.Conn {
 	c.t.Helper()
-	urls := []string{"nats://" + c.at[i]}
-	for j, at := range c.at {
-		if j != i {
-			urls = append(urls, "nats://"+at)
-		}
-	}
-	return open(c.t, strings.Join(urls, ","), append([]nats.Option{nats.DontRandomize()}, opts...))
+	return open(c.t, address(c.all, i), append([]nats.Option{nats.DontRandomize()}, opts...))
 }
 
 // Leader is the node that leads the stream, or -1 while none does.
 func (c *Nodes) Leader(stream string) int {
-	for i := range c.at {
+	for i := range c.all {
 		if c.Server(i).JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, stream) {
 			return i
 		}
@@ -107,7 +93,7 @@ func (c *Nodes) Stop(i int) { stop(c.Server(i)) }
 func (c *Nodes) Start(nodes ...int) {
 	c.t.Helper()
 	for _, i := range nodes {
-		s := start(c.t, c.options(i))
+		s := start(c.t, c.all[i].options())
 		c.mu.Lock()
 		c.node[i] = s
 		c.mu.Unlock()
@@ -150,15 +136,48 @@ func (c *Nodes) until(what string, ok func() bool) {
 	}
 }
 
-func (c *Nodes) options(i int) *server.Options {
-	o := options(c.dirs[i])
-	o.ServerName = fmt.Sprintf("n%d", i)
-	o.Port = port(c.at[i])
-	o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: port(c.mesh[i])}
-	for j, at := range c.mesh {
-		if j != i {
-			o.Routes = append(o.Routes, &url.URL{Scheme: "nats", Host: at})
+// member is one node of a cluster, in this process or in one of its own.
+type member struct {
+	Name   string
+	Dir    string   // of its store
+	At     string   // host:port for clients
+	Mesh   string   // host:port for the other nodes
+	Others []string // where those are
+}
+
+// members are n nodes that know one another, with stores and addresses that
+// they keep over restarts.
+func members(t testing.TB, n int) (all []member) {
+	t.Helper()
+	at := Addresses(t, 2*n)
+	for i := range n {
+		m := member{Name: fmt.Sprintf("n%d", i), Dir: t.TempDir(), At: at[i], Mesh: at[n+i]}
+		for j := range n {
+			if j != i {
+				m.Others = append(m.Others, at[n+j])
+			}
 		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// address is where clients find a node, and the others while that is away.
+func address(all []member, first int) string {
+	var urls []string
+	for i := range all {
+		urls = append(urls, "nats://"+all[(first+i)%len(all)].At)
+	}
+	return strings.Join(urls, ",")
+}
+
+func (m member) options() *server.Options {
+	o := options(m.Dir)
+	o.ServerName = m.Name
+	o.Port = port(m.At)
+	o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: port(m.Mesh)}
+	for _, at := range m.Others {
+		o.Routes = append(o.Routes, &url.URL{Scheme: "nats", Host: at})
 	}
 	return o
 }

@@ -2,6 +2,7 @@ package natstest_test
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
 
@@ -10,6 +11,12 @@ import (
 
 	"github.com/hubmesh/hubmesh/shared/natstest"
 )
+
+// TestMain lets a test start this program again as a node of a cluster.
+func TestMain(m *testing.M) {
+	natstest.Main()
+	os.Exit(m.Run())
+}
 
 func TestAWireThatIsCutAndMendedConnectsAgain(t *testing.T) {
 	w := natstest.NewWire(t, natstest.Server(t))
@@ -48,6 +55,29 @@ func TestAClusterElectsAnotherLeaderWhenItsLeaderStops(t *testing.T) {
 	}
 	put(t, js)
 	t.Logf("first leader n%d, last leader n%d", first, c.Leader("S"))
+}
+
+func TestWhatIsStoredOutlivesANodeThatIsKilled(t *testing.T) {
+	c := natstest.ClusterOfProcesses(t, 3)
+	nc, err := nats.Connect(c.URL(0), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js := newStream(t, nc)
+	put(t, js)
+	c.Lead("S", 0) // or the test waits for an election
+	c.Kill(1)
+	put(t, js)
+	c.Start(1)
+	put(t, js)
+	s, err := js.Stream(t.Context(), "S")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stored := s.CachedInfo().State.Msgs; stored < 3 { // an ack may have been lost
+		t.Errorf("%d messages are stored, want 3", stored)
+	}
 }
 
 func newStream(t *testing.T, nc *nats.Conn) jetstream.JetStream {
