@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -86,94 +85,4 @@ func TestSinceIsAnsweredSoonHoweverMuchIsStored(t *testing.T) {
 	if p50 > 20*time.Millisecond {
 		t.Errorf("the median is %v, want 20 ms at most", p50)
 	}
-}
-
-func TestDurableEventsCrossAClusterSoon(t *testing.T) {
-	takesLong(t)
-	cfg, nodes := inCluster(t)
-	h := open(t, cfg)
-	const count, rate, senders = 3000, 1000, 50
-	hears, acks := h.crossing(count, rate, senders, nil)
-	p50, p99 := spread(hears)
-	a50, a99 := spread(acks)
-	t.Logf("R3, %d events at %d a second: heard p50 %v, p99 %v; acked p50 %v, p99 %v", count, rate, p50, p99, a50, a99)
-
-	killed := make(chan time.Time, 1)
-	hears, acks = h.crossing(count, rate, senders, func() {
-		leader := nodes.Leader(stream)
-		if leader == 0 { // the services are on it
-			nodes.StepDown(stream)
-			leader = nodes.Leader(stream)
-		}
-		killed <- time.Now()
-		if leader != 0 {
-			nodes.Stop(leader)
-		}
-	})
-	worst := slices.Max(acks)
-	t.Logf("with its leader ended: %d acked and all of them heard; the longest wait for an ack is %v, for an event %v", len(acks), worst, slices.Max(hears))
-}
-
-// crossing has senders on one gateway publish count durable events at a rate a
-// second, and a member on another hear them. It fails unless each acked event
-// is heard once, and returns how long each took to be heard and to be acked.
-// halfway is called after half of them.
-func (h *house) crossing(count, rate, senders int, halfway func()) (hears, acks []time.Duration) {
-	h.t.Helper()
-	room := fmt.Sprintf("task:cross-%d", time.Now().UnixNano())
-	gateways := h.mesh.Gateways()
-	to := dial(h.t, gateways[1], "bob")
-	enter(h.t, to, hub.Room{Room: room})
-	sent := make([]time.Time, count)
-	var mu sync.Mutex // guards sent and acks
-	next := make(chan int, count)
-	var wg sync.WaitGroup
-	for i := range senders {
-		c := dial(h.t, gateways[0], fmt.Sprintf("sender%d", i))
-		wg.Go(func() {
-			for n := range next {
-				begun := time.Now()
-				mu.Lock()
-				sent[n] = begun
-				mu.Unlock()
-				_, err := storeUnder(h.t, c, room, fmt.Sprint(n))
-				for err != nil && h.t.Context().Err() == nil {
-					_, err = storeUnder(h.t, c, room, fmt.Sprint(n))
-				}
-				mu.Lock()
-				acks = append(acks, time.Since(begun))
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Go(func() {
-		tick := time.NewTicker(time.Second / time.Duration(rate))
-		defer tick.Stop()
-		for n := range count {
-			<-tick.C
-			if n == count/2 && halfway != nil {
-				wg.Go(halfway)
-			}
-			next <- n
-		}
-		close(next)
-	})
-	seen := map[string]bool{}
-	for range count {
-		e := hear(h.t, to)
-		id := idOf(e.Data)
-		if seen[id] {
-			h.t.Fatalf("%s was heard twice", id)
-		}
-		seen[id] = true
-		var n int
-		if _, err := fmt.Sscan(id, &n); err != nil {
-			h.t.Fatal(err)
-		}
-		mu.Lock()
-		hears = append(hears, time.Since(sent[n]))
-		mu.Unlock()
-	}
-	wg.Wait()
-	return hears, acks
 }

@@ -3,6 +3,8 @@ package e2e
 import (
 	"os"
 	"testing"
+
+	"github.com/hubmesh/hubmesh/shared/natstest"
 )
 
 // part names, in a process's environment, what it plays in a story of another
@@ -11,6 +13,7 @@ const part = "E2E_PART"
 
 // TestMain lets stories start this program again as a part of their own.
 func TestMain(m *testing.M) {
+	natstest.Main()
 	if os.Getenv(part) == crowdPart {
 		os.Exit(playCrowd(os.Stdin, os.Stdout))
 	}
