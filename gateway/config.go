@@ -27,17 +27,19 @@ type Config struct {
 	MaxMessage     int64          // bytes of one message of a client; 0 means 1 MiB; what NATS carries bounds it too
 	Drain          time.Duration  // how long a shutdown may take; 0 means 30s
 
-	Heartbeat  time.Duration // told to clients; silent ones are pinged after it, and gone after twice that; 0 means 25s
-	AuthWait   time.Duration // how long the first token may take to come; 0 means 10s
-	LastWords  time.Duration // how long a closed connection is read on; 0 means 2s
-	LeaseTTL   time.Duration // how long the mesh counts a dead gateway as alive, in whole seconds; 0 means 13s
-	LeaseRenew time.Duration // 0 means 2.5s
-	LeaseWatch time.Duration // how long another's lease under this id is watched; 0 means 3s, negative not at all
-	DecideWait time.Duration // bound of one answer of authz, then no; 0 means 2s
-	TakeWait   time.Duration // bound of one answer of ratelimit; 0 means 500ms
-	CallWait   time.Duration // bound of one answer of a backend; 0 means 10s
-	StoreWait  time.Duration // how long a durable event is tried to be stored; 0 means 10s
-	Follow     follow.Config // times and sizes of following the log
+	Heartbeat   time.Duration // told to clients; silent ones are pinged after it, and gone after twice that; 0 means 25s
+	AuthWait    time.Duration // how long the first token may take to come; 0 means 10s
+	LastWords   time.Duration // how long a closed connection is read on; 0 means 2s
+	LeaseTTL    time.Duration // how long the mesh counts a dead gateway as alive, in whole seconds; 0 means 13s
+	LeaseRenew  time.Duration // 0 means 2.5s
+	LeaseWatch  time.Duration // how long another's lease under this id is watched; 0 means 3s, negative not at all
+	DecideWait  time.Duration // bound of one answer of authz, then no; 0 means 2s
+	RightsBound time.Duration // how long events go on to members after a change of rights that is not worked out; 0 means 1s
+	RightsWait  time.Duration // how long authz may be silent about a change: so long about whom it touches, then so long about members, who are then closed with 1012; 0 means 5s
+	TakeWait    time.Duration // bound of one answer of ratelimit; 0 means 500ms
+	CallWait    time.Duration // bound of one answer of a backend; 0 means 10s
+	StoreWait   time.Duration // how long a durable event is tried to be stored; 0 means 10s
+	Follow      follow.Config // times and sizes of following the log
 
 	Messages limit.Limit // of one connection; zero means the built-in connection.messages
 	Signals  limit.Limit // of one connection; zero means the built-in connection.signals

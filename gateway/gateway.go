@@ -10,7 +10,8 @@
 // reads its protocol, internal/session decides, internal/client carries it out
 // through internal/ask and internal/relay. And out: internal/relay hears NATS,
 // internal/room finds the members and what waits for each, internal/socket
-// writes. Read this file first, then the package comments in that order.
+// writes. internal/rights sees to it that what authz allowed does not outlive a
+// change. Read this file first, then the package comments in that order.
 package gateway
 
 import (
@@ -31,6 +32,7 @@ import (
 	"github.com/hubmesh/hubmesh/gateway/internal/client"
 	"github.com/hubmesh/hubmesh/gateway/internal/meter"
 	"github.com/hubmesh/hubmesh/gateway/internal/relay"
+	"github.com/hubmesh/hubmesh/gateway/internal/rights"
 	"github.com/hubmesh/hubmesh/gateway/internal/room"
 	"github.com/hubmesh/hubmesh/gateway/internal/session"
 	"github.com/hubmesh/hubmesh/gateway/internal/socket"
@@ -56,6 +58,7 @@ type Server struct {
 	asker    *natsconn.Asker
 	asks     *ask.Asker
 	rooms    *room.Rooms
+	rights   *rights.Watch
 	relay    *relay.Relay
 	sockets  *socket.Server
 	lease    *kv.Lease
@@ -110,7 +113,7 @@ func (s *Server) giveUp(ctx context.Context) {
 // listen builds what stands behind the address.
 func (s *Server) listen(ctx context.Context, kit obs.Kit) (err error) {
 	cfg := s.cfg
-	if err := store.Await(ctx, s.nc, s.tree, cfg.Store, s.log, subject.Events, subject.Gateways); err != nil {
+	if err := store.Await(ctx, s.nc, s.tree, cfg.Store, s.log, subject.Events, subject.Gateways, subject.Policy, subject.Relations, subject.Revoked); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	// Before anything is heard under the id: a gateway that lives under it must
@@ -128,7 +131,8 @@ func (s *Server) listen(ctx context.Context, kit obs.Kit) (err error) {
 	}
 	s.asks = ask.New(ask.Config{DecideWait: cfg.DecideWait, TakeWait: cfg.TakeWait, CallWait: cfg.CallWait}, s.asker, s.tree, m, s.log)
 	s.rooms = room.New(socket.Frame)
-	s.relay, err = relay.Listen(ctx, relay.Config{Gateway: cfg.ID, Store: cfg.StoreWait, Follow: cfg.Follow}, s.nc, s.asker, s.tree, s.rooms, m, s.log)
+	s.rights = rights.New(rights.Config{Bound: cfg.RightsBound, Wait: cfg.RightsWait, Follow: cfg.Follow}, s.nc, s.asks, s.tree, m, s.log)
+	s.relay, err = relay.Listen(ctx, relay.Config{Gateway: cfg.ID, Store: cfg.StoreWait, Follow: cfg.Follow, Gate: s.rights.Gate}, s.nc, s.asker, s.tree, s.rooms, m, s.log)
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
@@ -140,7 +144,10 @@ func (s *Server) listen(ctx context.Context, kit obs.Kit) (err error) {
 		FirstNumber: uint64(s.started.UnixMicro()),
 		Session:     session.Config{Heartbeat: cfg.Heartbeat, AuthWait: cfg.AuthWait},
 		Messages:    cfg.Messages, Signals: cfg.Signals, User: cfg.User, Now: cfg.Now,
-	}, s.rooms, s.relay, s.asks, socket.Frame, m, s.log)
+	}, s.rooms, s.relay, s.asks, s.rights, socket.Frame, m, s.log)
+	if err := s.rights.Listen(ctx, house); err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
 	s.sockets, err = socket.New(socket.Config{
 		Origins: cfg.Origins, TrustedProxies: cfg.TrustedProxies, MaxConnections: cfg.MaxConnections,
 		MaxMessage: s.largestMessage(), Heartbeat: cfg.Heartbeat, LastWords: cfg.LastWords,
@@ -232,7 +239,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		}
 		stop()
 	}()
-	err := life.Run(run, s.asker, s.relay, s.sockets, s.lease, serveFunc(s.serveHTTP))
+	err := life.Run(run, s.asker, s.rights, s.relay, s.sockets, s.lease, serveFunc(s.serveHTTP))
 	stop() // a part has failed: the rest of the drain is void
 	<-drained
 	s.close()

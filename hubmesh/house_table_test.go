@@ -68,10 +68,10 @@ var house = map[string]room{
 	"shared/wire": {pure: true, but: "log/slog"},
 
 	// Lets clients in.
-	"gateway":                 {may: "gateway/internal/{ask,client,frame,meter,relay,room,session,socket} gateway/internal/door/native shared/{env,follow,kv,life,limit,natsconn,obs,store,subject,wire}", libs: natsGo},
+	"gateway":                 {may: "gateway/internal/{ask,client,frame,meter,relay,rights,room,session,socket} gateway/internal/door/native shared/{env,follow,kv,life,limit,natsconn,obs,store,subject,wire}", libs: natsGo},
 	"gateway/cmd/gateway":     {may: "gateway shared/{env,obs,program,store,subject}", libs: natsGo},
 	"gateway/internal/ask":    {may: "gateway/internal/{frame,meter} shared/{natsconn,obs,subject,wire}", libs: natsGo},
-	"gateway/internal/client": {may: "gateway/internal/{ask,door,frame,meter,quota,relay,room,session} shared/{limit,obs,subject,wire}"},
+	"gateway/internal/client": {may: "gateway/internal/{ask,door,frame,meter,quota,relay,rights,room,session} shared/{limit,obs,subject,wire}"},
 	// A handshake's header and status are values of net/http.
 	"gateway/internal/door":          {may: "gateway/internal/frame shared/wire", pure: true, but: "net/http"},
 	"gateway/internal/door/doortest": {may: "gateway/internal/{door,frame} shared/wire"},
@@ -80,6 +80,7 @@ var house = map[string]room{
 	"gateway/internal/meter":         {may: "gateway/internal/frame shared/{obs,wire}", libs: prometheus},
 	"gateway/internal/quota":         {may: "shared/limit", pure: true},
 	"gateway/internal/relay":         {may: "gateway/internal/{frame,meter,room,trail} shared/{follow,life,natsconn,obs,store,subject,wire}", libs: natsGo},
+	"gateway/internal/rights":        {may: "gateway/internal/{ask,frame,meter} shared/{follow,kv,life,obs,subject,wire}", libs: natsGo},
 	"gateway/internal/room":          {may: "gateway/internal/{door,frame}"},
 	"gateway/internal/session":       {may: "gateway/internal/frame shared/{subject,wire}", pure: true},
 	"gateway/internal/trail":         {pure: true},

@@ -53,7 +53,9 @@ import (
 )
 
 // Handler is told the log. All calls come from the goroutine of Listen or of
-// Serve, never two at once. No method may block but Page.
+// Serve, never two at once. No method may block but Page, and Entry where what
+// comes must not be handed on yet: what is published meanwhile piles up, and is
+// read back.
 type Handler interface {
 	// Entry is called for every entry, in order of Seq, once each.
 	Entry(Entry)

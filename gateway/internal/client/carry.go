@@ -39,6 +39,11 @@ func (c *Client) one(do session.Do) {
 		c.enter(d)
 	case session.Leave:
 		c.leave(keys(d.Rooms))
+		c.letGo(keys(d.Rooms))
+	case session.Expel:
+		c.expel(d)
+	case session.Put:
+		c.put(d)
 	case session.History:
 		c.history(d)
 	case session.Store:
@@ -88,18 +93,14 @@ func keys(rooms []subject.Room) []string {
 
 func (c *Client) askConnect(d session.AskConnect) {
 	q := wire.ConnectAsk{Token: d.Token, Door: c.caller.Door, IP: c.caller.IP, Origin: c.caller.Origin}
-	c.house.asker.Connect(q, func(a wire.ConnectAnswer, p frame.Problem) {
-		c.post(func() { c.carry(c.sess.Admitted(c.house.cfg.Now(), d.Tag, a, p)) })
-	})
-}
-
-func (c *Client) askJoin(d session.AskJoin) {
-	q := wire.JoinAsk{User: c.sess.User(), Claims: c.sess.Claims(), Connection: c.ID()}
-	for _, r := range d.Rooms {
-		q.Rooms = append(q.Rooms, r.String())
-	}
-	c.house.asker.Join(q, func(a map[string]wire.RoomRights, p frame.Problem) {
-		c.post(func() { c.carry(c.sess.Decided(d.Tag, a, p)) })
+	c.house.Judge(q, func(a wire.ConnectAnswer, p frame.Problem) {
+		c.post(func() {
+			renews := c.pool != nil
+			c.carry(c.sess.Admitted(c.house.cfg.Now(), d.Tag, a, p))
+			if renews && !p.Is() && !c.sess.Over() {
+				c.renewed()
+			}
+		})
 	})
 }
 
@@ -107,6 +108,9 @@ func (c *Client) askJoin(d session.AskJoin) {
 // Before, nothing from the bus could reach it: nobody knows yet who it is.
 func (c *Client) greet(d session.Greet) {
 	c.pool = c.house.pools.enter(d.Hello.User)
+	if c.enlist(); c.sess.Over() {
+		return
+	}
 	c.house.rooms.Add(c.member, keys(d.Rooms), func(at frame.Position) []*room.Line {
 		if len(d.Replays) == 0 {
 			d.Hello.Position = at

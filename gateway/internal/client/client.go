@@ -6,7 +6,9 @@
 // to one connection happens one after the other (turns.go).
 //
 // Read client.go, then carry.go (what a session's decisions become), replay.go
-// (how a room is entered by way of its past), limits.go (what may pass) and pools.go (users' tokens).
+// (how a room is entered by way of its past), rights.go and registry.go (whom a
+// change of rights concerns), limits.go (what may pass) and pools.go (users'
+// tokens).
 package client
 
 import (
@@ -21,6 +23,7 @@ import (
 	"github.com/hubmesh/hubmesh/gateway/internal/meter"
 	"github.com/hubmesh/hubmesh/gateway/internal/quota"
 	"github.com/hubmesh/hubmesh/gateway/internal/relay"
+	"github.com/hubmesh/hubmesh/gateway/internal/rights"
 	"github.com/hubmesh/hubmesh/gateway/internal/room"
 	"github.com/hubmesh/hubmesh/gateway/internal/session"
 	"github.com/hubmesh/hubmesh/shared/limit"
@@ -50,24 +53,29 @@ type House struct {
 	log      *slog.Logger
 	frame    room.Frame
 	pools    *pools
+	desk     *rights.Desk
+	revoked  *rights.Revoked
+	registry *registry
 	messages quota.Rule
 	signals  quota.Rule
 	number   atomic.Uint64
 }
 
 // New returns a house without connections.
-func New(cfg Config, rooms *room.Rooms, r *relay.Relay, a *ask.Asker, framing room.Frame, m *meter.Meter, log *slog.Logger) *House {
+func New(cfg Config, rooms *room.Rooms, r *relay.Relay, a *ask.Asker, w *rights.Watch, framing room.Frame, m *meter.Meter, log *slog.Logger) *House {
 	h := &House{
 		cfg: cfg, rooms: rooms, relay: r, asker: a, meter: m, log: log, frame: framing,
 		pools:    &pools{limit: cfg.User, asker: a, meter: m, now: cfg.Now, users: map[string]*pool{}},
 		messages: quota.MessageRule(cfg.Messages),
 		signals:  quota.SignalRule(cfg.Signals),
+		desk:     w.Desk, revoked: w.Revoked, registry: newRegistry(),
 	}
 	h.number.Store(cfg.FirstNumber)
 	return h
 }
 
-// Judge asks authz who brings a proof, before there is a connection.
+// Judge asks authz who brings a proof. A token that was revoked is none, also
+// where authz has not heard of that yet.
 func (h *House) Judge(q wire.ConnectAsk, answer func(wire.ConnectAnswer, frame.Problem)) {
 	h.asker.Connect(q, func(a wire.ConnectAnswer, p frame.Problem) {
 		if !p.Is() && !a.Allow {
@@ -75,6 +83,9 @@ func (h *House) Judge(q wire.ConnectAsk, answer func(wire.ConnectAnswer, frame.P
 			if !p.Is() {
 				p.Code = wire.Unauthorized
 			}
+		}
+		if !p.Is() && h.revoked.Voids(a.User, a.Claims) {
+			p = frame.Problem{Code: wire.Unauthorized, Message: "the token was revoked"}
 		}
 		answer(a, p)
 	})
@@ -96,6 +107,8 @@ type Client struct {
 	sess   *session.Session
 	member *room.Member
 	pool   *pool // nil until the user is known
+
+	listing listing // guarded by the registry
 
 	replays  map[string]*replay // by room key; rooms that are entered by way of their past
 	messages quota.Bucket
@@ -184,6 +197,7 @@ func (c *Client) Closed() {
 		c.parked, c.replays = nil, nil
 	})
 	c.house.rooms.Remove(c.member)
+	c.house.registry.leave(c)
 	if c.pool != nil {
 		c.house.pools.leave(c.sess.User())
 	}

@@ -5,15 +5,37 @@ import (
 	"time"
 )
 
+// Left is the event that says that a client is in a room no more.
+func Left(room, reason string) Event {
+	return told("room:left", struct {
+		Room   string `json:"room"`
+		Reason string `json:"reason"`
+	}{room, reason})
+}
+
+// Joined is the event that says that a client is in a room now, and has heard
+// everything up to a position.
+func Joined(room string, at Position) Event {
+	return told("room:joined", struct {
+		Room   string `json:"room"`
+		Offset uint64 `json:"offset"`
+		Epoch  string `json:"epoch"`
+	}{room, at.Offset, at.Epoch})
+}
+
+func told(name string, of any) Event {
+	data, err := json.Marshal(of)
+	if err != nil {
+		panic("frame: spell " + name + ": " + err.Error()) // texts and a number
+	}
+	return Event{Name: name, Data: data}
+}
+
 // Shutdown is the event that announces the end of a connection, after which
 // the client is asked to wait before it comes back.
 func Shutdown(message string, reconnectAfter time.Duration) Event {
-	data, err := json.Marshal(struct {
+	return told("server:shutdown", struct {
 		Message          string `json:"message"`
 		ReconnectAfterMs int64  `json:"reconnectAfterMs"`
 	}{message, reconnectAfter.Milliseconds()})
-	if err != nil {
-		panic("frame: spell server:shutdown: " + err.Error()) // a text and a number
-	}
-	return Event{Name: "server:shutdown", Data: data}
 }

@@ -18,6 +18,7 @@ type Meter struct {
 	In     prometheus.Counter // messages of clients
 	Out    prometheus.Counter // messages to clients, once each client
 	Thrown prometheus.Counter // signals that a slow client did not get
+	Trail  prometheus.Gauge   // offsets of the log whose rooms are known
 
 	open    [2]prometheus.Gauge // the same number under two names
 	opened  prometheus.Counter
@@ -26,6 +27,8 @@ type Meter struct {
 	dropped *prometheus.CounterVec
 	asks    *prometheus.CounterVec
 	repairs *prometheus.CounterVec
+	decided *prometheus.CounterVec
+	put     *prometheus.CounterVec
 }
 
 // Drop is why something from the bus was dropped.
@@ -73,6 +76,27 @@ const (
 	Open    Result = "open"
 )
 
+// Decision is where a decision of authz came from.
+type Decision string
+
+// The ways of decisions.
+const (
+	OfOne  Decision = "asked"  // asked for
+	Shared Decision = "shared" // of the same question, under way
+	Kept   Decision = "kept"   // no change has touched it
+)
+
+// Moved is why a connection was taken out of a room, or put into it, without
+// its asking.
+type Moved string
+
+// The reasons.
+const (
+	Lost    Moved = "lost"     // the right to be in it
+	Kicked  Moved = "kicked"   // by a backend
+	PutInto Moved = "put_into" // by a backend
+)
+
 // New registers the gateway's metrics.
 func New(reg prometheus.Registerer) *Meter {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
@@ -86,6 +110,7 @@ func New(reg prometheus.Registerer) *Meter {
 		In:     messages.WithLabelValues("in"),
 		Out:    messages.WithLabelValues("out"),
 		Thrown: counter("hubmesh_gateway_signals_thrown_total", "Signals that a slow client did not get.").WithLabelValues(),
+		Trail:  gauge("hubmesh_gateway_trail_offsets", "Newest offsets of the log whose rooms are known, so that what a room missed is found at once."),
 		open: [2]prometheus.Gauge{
 			gauge("ws_connections_total", "Connections open now."),
 			gauge("hubmesh_gateway_connections", "Connections open now."),
@@ -96,6 +121,8 @@ func New(reg prometheus.Registerer) *Meter {
 		dropped: counter("hubmesh_gateway_dropped_total", "Messages of the bus that are no event.", "reason"),
 		asks:    counter("hubmesh_gateway_asks_total", "Questions to services, backends and the log.", "asked", "result"),
 		repairs: counter("hubmesh_gateway_repaired_total", "Entries of the log that were not heard in time.", "result"),
+		decided: counter("hubmesh_gateway_decisions_total", "What users may do in rooms, as authz was asked or had said.", "from"),
+		put:     counter("hubmesh_gateway_moved_total", "Connections put into a room or taken out without their asking.", "reason"),
 	}
 	m.begin()
 	return m
@@ -121,7 +148,19 @@ func (m *Meter) begin() {
 		}
 	}
 	m.asks.WithLabelValues(string(Ratelimit), string(Open))
+	for _, d := range []Decision{OfOne, Shared, Kept} {
+		m.decided.WithLabelValues(string(d))
+	}
+	for _, why := range []Moved{Lost, Kicked, PutInto} {
+		m.put.WithLabelValues(string(why))
+	}
 }
+
+// Decided counts one answer to a connection about rooms.
+func (m *Meter) Decided(from Decision) { m.decided.WithLabelValues(string(from)).Inc() }
+
+// Moved counts a connection that was moved.
+func (m *Meter) Moved(why Moved) { m.put.WithLabelValues(string(why)).Inc() }
 
 // Opened counts a connection that was let in by the transport.
 func (m *Meter) Opened() {

@@ -46,6 +46,7 @@ func TestEverySeriesIsThereFromTheStart(t *testing.T) {
 	m.In.Inc()
 	m.Out.Inc()
 	m.Thrown.Inc()
+	m.Trail.Inc()
 	m.Opened()
 	for _, c := range wire.Codes() {
 		m.Failed(c)
@@ -65,6 +66,12 @@ func TestEverySeriesIsThereFromTheStart(t *testing.T) {
 		}
 	}
 	m.Asked(meter.Ratelimit, meter.Open)
+	for _, from := range []meter.Decision{meter.OfOne, meter.Shared, meter.Kept} {
+		m.Decided(from)
+	}
+	for _, why := range []meter.Moved{meter.Lost, meter.Kicked, meter.PutInto} {
+		m.Moved(why)
+	}
 	after := figures(t, reg)
 	if len(after) != len(before) {
 		t.Errorf("%d series at the start, %d at the end", len(before), len(after))

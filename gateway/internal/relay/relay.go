@@ -27,6 +27,14 @@ type Config struct {
 	Store   time.Duration // how long a durable event is tried to be stored, then unavailable; 0 means 10s
 	Attempt time.Duration // bound of one such try; 0 means 2s
 	Follow  follow.Config // times and sizes; Stream and Heard are set by Listen
+	Gate    Gate          // nil: what is heard goes on at once
+}
+
+// Gate says when what is heard may go on to members: not while it is in doubt
+// who they may be. Durable events wait for it, signals are dropped.
+type Gate interface {
+	Wait()
+	Open() bool
 }
 
 func (c Config) withDefaults() Config {
@@ -113,6 +121,9 @@ type heard struct{ r *Relay }
 
 // Entry tells a durable event to its room.
 func (h heard) Entry(e follow.Entry) {
+	if h.r.cfg.Gate != nil {
+		h.r.cfg.Gate.Wait()
+	}
 	if e.Subject == h.r.markSubject {
 		h.r.marked(e)
 		return
@@ -196,6 +207,9 @@ func farewell(message string) func(n, of int) frame.Event {
 
 // signal tells a signal to its room.
 func (r *Relay) signal(m *nats.Msg) {
+	if r.cfg.Gate != nil && !r.cfg.Gate.Open() {
+		return
+	}
 	key, of, ok := r.roomOf(m.Subject)
 	if !ok {
 		return

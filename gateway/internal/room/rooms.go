@@ -107,6 +107,28 @@ func (r *Rooms) Leave(m *Member, keys []string) {
 	}
 }
 
+// Expel takes m out of a room and offers it last, in one step: of the room m
+// hears nothing after it.
+func (r *Rooms) Expel(m *Member, key string, last []*Line) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.leave(m, key)
+	for _, l := range last {
+		m.Outbox.Offer(l)
+	}
+}
+
+// Members is the ids of those who are in a room.
+func (r *Rooms) Members(key string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ids := make([]string, 0, len(r.rooms[key]))
+	for m := range r.rooms[key] {
+		ids = append(ids, m.ID)
+	}
+	return ids
+}
+
 func (r *Rooms) leave(m *Member, key string) {
 	delete(m.in, key)
 	delete(r.rooms[key], m)

@@ -96,6 +96,7 @@ type Leave struct{ Rooms []subject.Room }
 type Expel struct {
 	Room   subject.Room
 	Reason string
+	Kicked bool // by a backend, not by the policy
 }
 
 // Put puts the client into a room that it did not ask for, and tells it so. It

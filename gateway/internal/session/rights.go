@@ -179,7 +179,7 @@ func (s *Session) Leave(room subject.Room, reason string) (todo []Do, did bool) 
 	if !p.told {
 		return nil, true
 	}
-	return []Do{Expel{Room: room, Reason: why(reason, kicked)}}, true
+	return []Do{Expel{Room: room, Reason: why(reason, kicked), Kicked: true}}, true
 }
 
 // In reports whether the client is in a room.
