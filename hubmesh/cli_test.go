@@ -233,6 +233,9 @@ func TestEveryCommandHelps(t *testing.T) {
 		{[]string{"subject"}, []string{"HUBMESH_PREFIX (default: hub)"}},
 		{[]string{"token"}, []string{"--claim", "--ttl"}},
 		{[]string{"relation"}, []string{"relation add", "relation rm", "relation ls"}},
+		{[]string{"policy"}, []string{"policy check", "policy apply", "policy show"}},
+		{[]string{"policy", "apply"}, []string{"--prune", "HUBMESH_NATS_URL"}},
+		{[]string{"why"}, []string{"--claim", "HUBMESH_NATS_URL"}},
 		{[]string{"relation", "add"}, []string{"member or parent", "HUBMESH_NATS_URL (default: nats://127.0.0.1:4222)"}},
 		{[]string{"setup"}, []string{"--new-epoch", "HUBMESH_NATS_URL (default: nats://127.0.0.1:4222)", "HUBMESH_EVENT_MAX_BYTES (default: 10GiB)"}},
 	} {
@@ -244,6 +247,9 @@ func TestEveryCommandHelps(t *testing.T) {
 			if !strings.Contains(out, want) {
 				t.Errorf("%v --help lacks %q:\n%s", c.args, want, out)
 			}
+		}
+		if c.args != nil && (c.args[0] == "relation" || c.args[0] == "policy") && len(c.args) == 1 && strings.Contains(out, "HUBMESH_") {
+			t.Errorf("%v --help tells of variables that a group does not read:\n%s", c.args, out)
 		}
 		for _, once := range []string{"HUBMESH_PREFIX (", "HUBMESH_NATS_URL (", "HUBMESH_LISTEN ("} {
 			if strings.Count(out, once) > 1 {
@@ -368,6 +374,42 @@ func TestRelationsAreWrittenListedAndTakenBack(t *testing.T) {
 		{"relation add red member ann", "", "type:id", 2},
 	} {
 		out, faults, status := run(t, h.dir, nats, strings.Fields(c.args)...)
+		if out != c.out || status != c.status || !strings.Contains(faults, c.faults) || c.faults == "" && faults != "" {
+			t.Errorf("%s = %d %q %q, want %d %q %q", c.args, status, out, faults, c.status, c.out, c.faults)
+		}
+	}
+}
+
+func TestAPolicyFileIsCheckedAppliedAndShown(t *testing.T) {
+	h := dev(t, t.TempDir())
+	nats := []string{"HUBMESH_NATS_URL=" + h.nats}
+	for name, text := range map[string]string{
+		"good.yaml": "task:\n  join: member(room)\n  publish: |\n    member(room) &&\n      user != \"eve\"\nlobby: { join: \"true\" }\n",
+		"bad.yaml":  "task:\n  join: membr(room)\n",
+		"less.yaml": "lobby: { join: \"false\" }\n",
+	} {
+		if err := os.WriteFile(filepath.Join(h.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shown := "lobby:\n  {join: \"true\"}\ntask:\n  join: member(room)\n  publish: |\n      member(room) &&\n        user != \"eve\"\n"
+	for _, c := range []struct {
+		args        string
+		out, faults string
+		status      int
+	}{
+		{"policy check good.yaml", "good.yaml is good: rules for lobby, task\n", "", 0},
+		{"policy check bad.yaml", "", "bad.yaml:2: task.join: undeclared reference to 'membr'", 1},
+		{"policy check none.yaml", "", "none.yaml: no such file", 2},
+		{"policy apply bad.yaml", "", "bad.yaml:2: task.join: undeclared reference to 'membr'", 1},
+		{"policy apply good.yaml", "applied: lobby, task\n", "", 0},
+		{"policy show", shown, "", 0},
+		{"policy apply less.yaml", "applied: lobby\nleft as they are: task (--prune takes them out)\n", "", 0},
+		{"policy apply --prune less.yaml", "applied: lobby\ntaken out: task\n", "", 0},
+		{"policy show", "lobby:\n  {join: \"false\"}\n", "", 0},
+	} {
+		out, faults, status := run(t, h.dir, nats, strings.Fields(c.args)...)
+		out = strings.ReplaceAll(out, h.dir+string(filepath.Separator), "")
 		if out != c.out || status != c.status || !strings.Contains(faults, c.faults) || c.faults == "" && faults != "" {
 			t.Errorf("%s = %d %q %q, want %d %q %q", c.args, status, out, faults, c.status, c.out, c.faults)
 		}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 
 	"github.com/alecthomas/kong"
 
@@ -27,6 +26,8 @@ type commands struct {
 	Subject  subject  `cmd:"" help:"Print the NATS subjects of a room, for backends."`
 	Token    token    `cmd:"" help:"Make a token, signed with the configured secret or the one of hubmesh dev."`
 	Relation relation `cmd:"" help:"Who is a member of what, and what lies below what."`
+	Policy   policy   `cmd:"" help:"Who may do what in which type of rooms."`
+	Why      why      `cmd:"" help:"Say what a user may do in a room, and which rule, claim or relations decided."`
 	Setup    setup    `cmd:"" help:"Make the streams and buckets in NATS, or bring them up to date; needs admin rights there."`
 }
 
@@ -119,9 +120,8 @@ func (all *commands) help(options kong.HelpOptions, parsed *kong.Context) error 
 	if err := kong.DefaultHelpPrinter(options, parsed); err != nil {
 		return err
 	}
-	group := slices.ContainsFunc(parsed.Path, func(p *kong.Path) bool { return p.Command != nil })
-	if group && parsed.Selected() == nil {
-		return nil // its commands read some
+	if node := parsed.Selected(); node != nil && !node.Leaf() {
+		return nil // a group: its commands read some
 	}
 	set := env.New(func(string) (string, bool) { return "", false })
 	all.selected(parsed).bind(set)
