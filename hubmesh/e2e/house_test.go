@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hubmesh/hubmesh/authz"
 	"github.com/hubmesh/hubmesh/gateway"
@@ -36,6 +37,8 @@ type house struct {
 	nc   *nats.Conn // a backend's
 	js   jetstream.JetStream
 	stop func()
+
+	registry *prometheus.Registry // of all its services
 }
 
 // config is a mesh with short times and no limits that a story would meet, on
@@ -71,7 +74,7 @@ func open(t testing.TB, cfg mesh.Config) *house {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	served := make(chan error, 1)
 	go func() { served <- m.Serve(ctx) }()
-	h := &house{t: t, mesh: m}
+	h := &house{t: t, mesh: m, registry: kit.Registry}
 	h.stop = func() {
 		cancel()
 		if err := <-served; err != nil {

@@ -50,6 +50,7 @@ func (r *Relay) findMark() error {
 func (r *Relay) marked(e follow.Entry) {
 	r.mark.Store(e.Seq)
 	base, _ := r.follower.Position()
+	r.trails.begin(base, e.Seq) // before it, offsets may have been used twice
 	r.begin(frame.Position{Epoch: r.epoch(base), Offset: e.Seq})
 }
 

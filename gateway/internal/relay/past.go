@@ -131,22 +131,10 @@ func (r *Relay) tryPage(ctx context.Context, of subject.Room, after frame.Positi
 	case r.epoch(st.Epoch) != after.Epoch || st.Last < after.Offset:
 		return nil, errAnew
 	}
-	p, bytes := &page{upTo: after.Offset}, 0
 	filter := r.tree.Event(of)
-	for len(p.entries) < pageEntries && bytes < pageBytes {
-		got, err := r.reader.Read(ctx, st.Epoch, filter, p.upTo, st.Last)
-		if err != nil {
-			return nil, err
-		}
-		if len(got) == 0 {
-			p.upTo = st.Last
-			break
-		}
-		for _, e := range got {
-			p.entries = append(p.entries, r.entry(e))
-			p.upTo = e.Seq
-			bytes += len(e.Data)
-		}
+	p, err := r.readEntries(ctx, st, filter, after.Offset)
+	if err != nil {
+		return nil, err
 	}
 	if p.upTo < st.Last {
 		if p.behind, _, err = r.remaining(ctx, filter, p.upTo); err != nil {
@@ -154,9 +142,17 @@ func (r *Relay) tryPage(ctx context.Context, of subject.Room, after frame.Positi
 		}
 	}
 	whole, err := r.whole(of.Key(), after.Offset+1)
+	if err != nil {
+		return nil, err
+	}
+	now, err := r.reader.State(ctx)
 	switch {
 	case err != nil:
 		return nil, err
+	case !now.Led:
+		return nil, errNoone
+	case r.epoch(now.Epoch) != after.Epoch: // it was made anew while it was read
+		return nil, errAnew
 	case !whole:
 		return nil, errLost
 	}

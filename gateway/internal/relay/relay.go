@@ -64,6 +64,7 @@ type Relay struct {
 	reader   *follow.Reader
 	subs     []*nats.Subscription
 	pages    pages
+	trails   *trails
 
 	keeps       atomic.Pointer[keeps]
 	mark        atomic.Uint64 // offset of the last mark; 0: none
@@ -100,14 +101,16 @@ func Listen(ctx context.Context, cfg Config, nc *nats.Conn, asker *natsconn.Aske
 	if err := r.findMark(); err != nil {
 		return nil, err
 	}
+	r.trails = newTrails(r.reader, m, log)
 	base, w := f.Position()
+	r.trails.begin(base, w)
 	rooms.Move(frame.Position{Epoch: r.epoch(base), Offset: w})
 	return r, nil
 }
 
 // Serve hands events on until ctx ends.
 func (r *Relay) Serve(ctx context.Context) error {
-	err := life.Run(ctx, r.follower, &r.pages)
+	err := life.Run(ctx, r.follower, &r.pages, r.trails)
 	for _, s := range r.subs {
 		if e := s.Unsubscribe(); e != nil && r.nc.IsConnected() {
 			r.log.Warn("relay: unsubscribe", obs.Subject, s.Subject, obs.Err, e)
@@ -124,6 +127,7 @@ func (h heard) Entry(e follow.Entry) {
 	if h.r.cfg.Gate != nil {
 		h.r.cfg.Gate.Wait()
 	}
+	h.r.trails.add(e)
 	if e.Subject == h.r.markSubject {
 		h.r.marked(e)
 		return
@@ -170,6 +174,7 @@ func (h heard) Gone(from, to uint64) {
 	whole := r.wholeRooms(from)
 	r.log.Warn("relay: events are gone before they were heard", "from", from, "to", to, "whole", len(whole))
 	base, _ := r.follower.Position()
+	r.trails.begin(base, to)
 	r.rooms.Skip(frame.Position{Epoch: r.epoch(base), Offset: to}, whole,
 		farewell("events were lost on the way: come back and reload"), frame.Restart)
 }
@@ -179,6 +184,7 @@ func (h heard) Reset(epoch string, last uint64, why follow.Why) {
 	r := h.r
 	r.meter.Repaired(meter.Reset, 1)
 	r.log.Warn("relay: the log begins anew", "why", string(why), "epoch", epoch, "last", last)
+	r.trails.begin(epoch, last)
 	if why == follow.Fell {
 		r.fell(epoch, last)
 		return
