@@ -112,7 +112,7 @@ var house = map[string]room{
 	"ratelimit/internal/serve":  {may: "ratelimit/internal/{bucket,meter} shared/{limit,natsconn,obs,store,subject,wire}", libs: natsGo},
 
 	// The whole house in one process.
-	"hubmesh":                       {may: "authz hubmesh/internal/{datadir,demo,hub,listener,screen} hubmesh/mesh shared/{env,kv,life,natsconn,obs,program,store,subject}", libs: kong + " " + natsGo},
+	"hubmesh":                       {may: "authz hubmesh/internal/{datadir,demo,hub,listener,screen} hubmesh/mesh shared/{env,kv,life,natsconn,obs,program,store,subject,wire}", libs: kong + " " + natsGo},
 	"hubmesh/e2e":                   {},
 	"hubmesh/internal/chromiumtest": {},
 	"hubmesh/internal/datadir":      {may: "shared/env"},
