@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import WebSocket from "ws";
-import { Hub, type Meta } from "hubmesh-client";
-import { House, patience, token, until } from "./house.js";
+import type { Meta } from "hubmesh-client";
+import { client, House, patience, until } from "./house.js";
 import { Proxy } from "./proxy.js";
 import { random } from "./random.js";
 
@@ -17,8 +16,7 @@ test("5,000 events through 30 cuts and two gateways are each heard once, in orde
   t.diagnostic(`seed ${seed}: SEED=${seed} npm test tells it again`);
   const next = random(seed);
 
-  const hub = new Hub(proxy.url, { WebSocket, token: () => token("ann"), backoff: { first: 40, most: 100 } });
-  t.after(() => hub.close());
+  const hub = client(t, proxy.url, "ann", { backoff: { first: 40, most: 100 } });
   const rooms = ["task:1", "task:2", "task:3"];
   const heard = new Map<string, { n: number; offset: number }[]>();
   let all = 0;

@@ -8,8 +8,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { TestContext } from "node:test";
+import { after, before, type TestContext } from "node:test";
 import { connect, headers, type NatsConnection } from "@nats-io/transport-node";
+import { Hub, type HubOptions } from "hubmesh-client";
+import WebSocket from "ws";
 
 const secret = "a secret that is long enough for HS256";
 const programs = process.env["HUBMESH_PROGRAMS"];
@@ -138,6 +140,31 @@ export class House {
     })();
     await this.nats.flush();
   }
+}
+
+/** One house for all tests of a file. */
+export function sharedHouse(env?: Record<string, string>): () => House {
+  const ends: (() => unknown)[] = [];
+  let house: House;
+  before(async () => {
+    house = await House.start({ after: (end: any) => void ends.push(end) }, env);
+  });
+  after(async () => {
+    for (const end of ends.reverse()) await end();
+  });
+  return () => house;
+}
+
+/** A hub that ends with the test, and comes back soon. */
+export function client(t: Pick<TestContext, "after">, url: string, user: string, options: HubOptions = {}): Hub {
+  const hub = new Hub(url, { WebSocket, token: () => token(user), backoff: { first: 50, most: 200 }, ...options });
+  t.after(() => hub.close());
+  return hub;
+}
+
+/** A promise of the first call, and what it was called with. */
+export function first<Args extends unknown[]>(listen: (call: (...args: Args) => void) => unknown): Promise<Args> {
+  return new Promise((resolve) => listen((...args) => resolve(args)));
 }
 
 const escape = (token: string) =>

@@ -9,6 +9,7 @@ interface Pair {
   client: Socket;
   server: Socket;
   still: boolean;
+  mute: boolean;
 }
 
 /** A frame of a WebSocket's server, RFC 6455 section 5.2: final, not masked. */
@@ -60,7 +61,7 @@ export class Proxy {
     this.came++;
     if (this.closed) return void client.resetAndDestroy();
     const server = createConnection(this.target, "127.0.0.1");
-    const pair: Pair = { client, server, still: false };
+    const pair: Pair = { client, server, still: false, mute: false };
     this.#pairs.add(pair);
     const end = () => {
       this.#pairs.delete(pair);
@@ -69,7 +70,7 @@ export class Proxy {
     };
     for (const socket of [client, server]) socket.on("error", end).on("close", () => pair.still || end());
     this.#pipe(pair, client, server, (data) => data);
-    this.#pipe(pair, server, client, (data) => this.#rewrite(data));
+    this.#pipe(pair, server, client, (data) => (pair.mute ? Buffer.alloc(0) : this.#rewrite(data)));
   }
 
   #pipe(pair: Pair, from: Socket, to: Socket, change: (data: Buffer) => Buffer): void {
@@ -100,6 +101,11 @@ export class Proxy {
   /** Lets nothing through any more on the connections that there are, and tells nobody. */
   freeze(): void {
     for (const pair of this.#pairs) pair.still = true;
+  }
+
+  /** Lets nothing that gateways say through any more on the connections that there are. */
+  mute(): void {
+    for (const pair of this.#pairs) pair.mute = true;
   }
 
   /** Says an event to all clients, as a gateway would. */
