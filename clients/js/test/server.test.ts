@@ -1,0 +1,90 @@
+// What servers say of rooms and of who is in them, spelt as the protocol has it.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { HubError } from "hubmesh-client";
+import { client, first, patience, sharedHouse, until } from "./house.js";
+import { Proxy } from "./proxy.js";
+
+const house = sharedHouse();
+const options = { timeout: patience };
+
+test("who is put out of a room hears no more of it, and who is put back in hears of a gap", options, async (t) => {
+  const proxy = await Proxy.start(t, house().main.port);
+  const hub = client(t, proxy.url, "ann");
+  const room = hub.room("task:left");
+  await room.ready();
+  room.on("n", (n) => assert.equal(n, 2));
+  const left = first<[{ room: string; reason: string }]>((call) => hub.on("left", call));
+  proxy.say({ event: "room:left", data: { room: room.name, reason: "kicked" } });
+  assert.deepEqual((await left)[0], { room: room.name, reason: "kicked" });
+  assert.equal(room.state, "left");
+  await assert.rejects(room.ready(), (error: HubError) => error.code === "left");
+  const offset = await house().publish(room.name, "n", 1);
+
+  const gap = first<[{ now: { offset: number } }]>((call) => hub.on("gap", call));
+  proxy.say({ event: "room:joined", data: { room: room.name, offset, epoch: room.position!.epoch } });
+  assert.equal((await gap)[0].now.offset, offset);
+  assert.equal(room.state, "joined");
+  const heard = first((call) => room.on("n", call));
+  await house().publish(room.name, "n", 2);
+  await heard;
+});
+
+test("presence and typing are kept as they are told, with the room beside or within", options, async (t) => {
+  const proxy = await Proxy.start(t, house().main.port);
+  const room = client(t, proxy.url, "ann").room("task:here", { presence: true });
+  await room.ready();
+  const { name } = room;
+  proxy.say({ event: "presence:update", room: name, data: { room: name, user: "bob", status: "online", connections: 1, change: "join" } });
+  proxy.say({ event: "presence:update", data: { room: name, user: "eve", status: "busy", connections: 1, change: "join" } });
+  proxy.say({ event: "user:typing", room: name, data: { room: name, user: "bob" } });
+  await until("bob types", () => room.typists.list.length === 1);
+  assert.deepEqual(room.presence.list.map(({ user, status }) => `${user} ${status}`), ["bob online", "eve busy"]);
+  proxy.say({ event: "user:stopped-typing", data: { room: name, user: "bob" } });
+  await until("bob types no more", () => room.typists.list.length === 0);
+});
+
+test("typing is said as often as needed, and its end only if it was", options, async (t) => {
+  const hub = client(t, house().main.url, "ann");
+  const room = hub.room("task:type");
+  await room.ready();
+  const said: string[] = [];
+  hub.on("frame", (way, text) => way === "out" && said.push(JSON.parse(text).event));
+  room.typing(false);
+  for (let key = 0; key < 20; key++) room.typing();
+  room.typing(false);
+  room.typing(false);
+  assert.deepEqual(said, ["typing:start", "typing:stop"]);
+});
+
+test("a status is said again on the next connection, unless the user has set another since", options, async (t) => {
+  const proxy = await Proxy.start(t, house().main.port);
+  const hub = client(t, proxy.url, "ann");
+  await hub.ready();
+  const said: string[] = [];
+  hub.on("frame", (way, text) => way === "out" && text.includes("status:change") && said.push(JSON.parse(text).data.status));
+  const back = async () => {
+    const reconnected = first((call) => hub.on("reconnect", call));
+    proxy.cut();
+    await reconnected;
+  };
+  void hub.status("busy", { text: "in a meeting" });
+  await back();
+  assert.deepEqual(said, ["busy", "busy"]);
+  const heard = first<[unknown]>((call) => hub.me().on("presence:update", call));
+  proxy.say({ event: "presence:update", room: "user:ann", data: { user: "ann", status: "away", connections: 2, change: "status" } });
+  await heard;
+  await back();
+  assert.deepEqual(said, ["busy", "busy"]);
+});
+
+test("the error of a frame that nobody waited for is told", options, async (t) => {
+  const proxy = await Proxy.start(t, house().main.port);
+  const hub = client(t, proxy.url, "ann");
+  await hub.ready();
+  const told = first<[unknown]>((call) => hub.on("error", call));
+  proxy.say({ event: "error", data: { code: "rate_limited", message: "over the limit", retryAfterMs: 5 } });
+  const { code, retryAfterMs } = (await told)[0] as HubError;
+  assert.deepEqual([code, retryAfterMs], ["rate_limited", 5]);
+});
