@@ -1,15 +1,20 @@
 // Package authz is the service that says who may connect and who may enter: it
-// checks tokens, and answers what a user may do in rooms.
+// checks tokens, and answers what a user may do in rooms, and whom it concerns
+// when that changes.
 //
-// It has no state: each replica answers from its keys and the claims it is
-// given, and any may be killed. It issues tokens to nobody but who holds the
-// secret (Mint, for trying things out); users come from elsewhere. Anyone may
-// replace it by answering its two subjects.
+// It has no state of its own: policy, relations and revocations are buckets that
+// each replica follows, so all answer the same and any may be killed. It issues
+// tokens to nobody but who holds the secret (Mint, for trying things out); users
+// come from elsewhere. Anyone may replace it by answering connect and join.
 //
-//	hub.svc.authz.connect   token → user, claims, end       internal/token
-//	hub.svc.authz.join      user, claims, rooms → rights    internal/policy
+//	hub.svc.authz.connect   token → user, claims, end          internal/token
+//	hub.svc.authz.join      user, claims, rooms → rights       internal/policy, internal/relation
+//	hub.svc.authz.joins     the same for many, after a change
+//	hub.svc.authz.touched   whom changes concern               internal/ledger
+//	hub.svc.authz.explain   what decided
 //
-// Read this file first, then internal/serve.
+// Read this file first, then internal/serve (what is answered) and
+// internal/book (what answers are made of).
 package authz
 
 import (
@@ -19,19 +24,23 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/hubmesh/hubmesh/authz/internal/book"
 	"github.com/hubmesh/hubmesh/authz/internal/meter"
-	"github.com/hubmesh/hubmesh/authz/internal/policy"
 	"github.com/hubmesh/hubmesh/authz/internal/serve"
 	"github.com/hubmesh/hubmesh/authz/internal/token"
 	"github.com/hubmesh/hubmesh/shared/obs"
+	"github.com/hubmesh/hubmesh/shared/store"
 	"github.com/hubmesh/hubmesh/shared/subject"
 )
 
 // Server is one replica of authz.
 type Server struct{ answers *serve.Answers }
 
-// Listen returns when the replica can be asked: its subscriptions are with
-// NATS. It returns an error when cfg holds no key, or one that cannot serve.
+// Listen returns when the replica can be asked: it has read the buckets, which
+// hold the rules of cfg where they held none, and its subscriptions are with
+// NATS. Until the buckets are there it makes them, or waits for them until ctx
+// ends. It returns an error when cfg holds no key, or one that cannot serve, or
+// a policy with a fault.
 func Listen(ctx context.Context, cfg Config, nc *nats.Conn, kit obs.Kit) (*Server, error) {
 	tree, err := subject.Below(cfg.Prefix)
 	if err != nil {
@@ -47,29 +56,44 @@ func Listen(ctx context.Context, cfg Config, nc *nats.Conn, kit obs.Kit) (*Serve
 	if err != nil {
 		return nil, err
 	}
-	rooms := policy.Policy{}
-	for typ, value := range values {
-		if rooms[typ], err = policy.ReadValue("policy", typ, value); err != nil {
-			return nil, fmt.Errorf("authz: read policy: %w", err)
-		}
+	cfg = cfg.withDefaults()
+	if err := store.Await(ctx, nc, tree, cfg.Store, kit.Log, needed()...); err != nil {
+		return nil, fmt.Errorf("authz: wait for what it follows: %w", err)
 	}
-	now := cfg.Now
-	if now == nil {
-		now = time.Now
+	m := meter.New(kit.Registry)
+	rights, err := book.Listen(ctx, nc, book.Config{Tree: tree, Seeds: values, Follow: cfg.Follow}, m, kit.Log)
+	if err != nil {
+		return nil, fmt.Errorf("authz: read what rights are made of: %w", err)
 	}
-	answers, err := serve.Listen(ctx, nc, serve.Config{Tree: tree, Tokens: tokens, Policy: rooms, Now: now}, meter.New(kit.Registry), kit.Log)
+	answers, err := serve.Listen(ctx, nc, serve.Config{
+		Tree: tree, Tokens: tokens, Book: rights, Now: cfg.Now, Behind: cfg.BehindWait,
+	}, m, kit.Log)
 	if err != nil {
 		return nil, err
 	}
 	return &Server{answers: answers}, nil
 }
 
+// Missing says which of the buckets that Listen waits for is not there, as
+// store.Missing does.
+func Missing(ctx context.Context, cfg Config, nc *nats.Conn) error {
+	tree, err := subject.Below(cfg.Prefix)
+	if err != nil {
+		return fmt.Errorf("authz: read prefix: %w", err)
+	}
+	return store.Missing(ctx, nc, tree, needed()...)
+}
+
+// needed is the buckets that it follows.
+func needed() []string { return []string{subject.Policy, subject.Relations, subject.Revoked} }
+
 // Serve answers until ctx ends and the questions under way are answered. What
 // NATS has sent by then and still waits is answered while the caller drains
 // the connection; Serve does not close it.
 func (s *Server) Serve(ctx context.Context) error { return s.answers.Serve(ctx) }
 
-// Ready returns nil when NATS carries what the replica says.
+// Ready returns nil when NATS carries what the replica says, and it knows all
+// that the buckets hold.
 func (s *Server) Ready(ctx context.Context) error { return s.answers.Ready(ctx) }
 
 // Mint signs a token of the user sub with secret (32 bytes or more) by HS256,

@@ -7,6 +7,8 @@ import (
 
 	"github.com/hubmesh/hubmesh/authz/internal/token"
 	"github.com/hubmesh/hubmesh/shared/env"
+	"github.com/hubmesh/hubmesh/shared/follow"
+	"github.com/hubmesh/hubmesh/shared/store"
 	"github.com/hubmesh/hubmesh/shared/subject"
 )
 
@@ -19,7 +21,22 @@ type Config struct {
 	Audience   string           // aud that tokens must have; empty: not looked at
 	Policy     []byte           // YAML, rules of types of rooms that the bucket HUB_POLICY has none for yet; empty: none
 	Open       []string         // types of rooms, likewise, that everyone may enter, for trying things out; empty: none
+	BehindWait time.Duration    // how long a question waits for what its answer must be made of; 0 means 1s
 	Now        func() time.Time // the clock that tokens are judged by; nil means time.Now
+
+	Store  store.Config  // of the buckets, where authz is the first to need them
+	Follow follow.Config // times and sizes of following the buckets; zero means follow's own
+}
+
+// withDefaults fills in what is zero.
+func (c Config) withDefaults() Config {
+	if c.BehindWait == 0 {
+		c.BehindWait = time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
 }
 
 // LogValue keeps the secret out of logs.
@@ -30,6 +47,7 @@ func (c Config) LogValue() slog.Value {
 const (
 	secretName = "HUBMESH_JWT_SECRET"
 	keysName   = "HUBMESH_JWT_PUBLIC_KEY_FILE"
+	policyName = "HUBMESH_POLICY_FILE"
 )
 
 // Bind reads Config from the environment, for a program that has a secret of
@@ -53,7 +71,24 @@ func bind(set *env.Set, cfg *Config) (keyed bool) {
 	}
 	set.String(&cfg.Issuer, "HUBMESH_JWT_ISSUER", "", "issuer (iss) that tokens must have, if set")
 	set.String(&cfg.Audience, "HUBMESH_JWT_AUDIENCE", "", "audience (aud) that tokens must have, if set")
+	var rules string
+	set.File(&rules, policyName, "path of a policy of rooms, in YAML; only types that the mesh has no rules for yet are taken from it")
+	if rules != "" {
+		cfg.Policy = readPolicy(set, rules)
+	}
+	store.Bind(set, &cfg.Store)
 	return secret || file
+}
+
+func readPolicy(set *env.Set, path string) []byte {
+	text, err := os.ReadFile(path) //nolint:gosec // the operator says which
+	if err == nil {
+		err = CheckPolicy(path, text)
+	}
+	if err != nil {
+		set.Fault(policyName, err.Error())
+	}
+	return text
 }
 
 func readKeys(set *env.Set, path string) []byte {

@@ -106,7 +106,11 @@ func TestItIsFoundAsAMicroService(t *testing.T) {
 	for _, e := range info.Endpoints {
 		subjects = append(subjects, e.Subject+" "+e.QueueGroup)
 	}
-	if want := []string{"acme.svc.authz.connect authz", "acme.svc.authz.join authz"}; !slices.Equal(subjects, want) {
+	var want []string
+	for _, endpoint := range []string{"connect", "join", "joins", "touched", "explain"} {
+		want = append(want, "acme.svc.authz."+endpoint+" authz")
+	}
+	if !slices.Equal(subjects, want) {
 		t.Errorf("it answers %q, want %q", subjects, want)
 	}
 }
@@ -114,11 +118,12 @@ func TestItIsFoundAsAMicroService(t *testing.T) {
 func TestListenRefusesAConfigThatCannotServe(t *testing.T) {
 	s := natstest.Server(t)
 	for name, cfg := range map[string]authz.Config{
-		"without a key":                 {},
-		"with a short secret":           {Secret: "short"},
-		"with a file that is no key":    {PublicKeys: []byte("hello")},
-		"with a prefix that is none":    {Secret: secret, Prefix: "A"},
-		"with an open type that is not": {Secret: secret, Open: []string{"hub"}},
+		"without a key":                  {},
+		"with a short secret":            {Secret: "short"},
+		"with a file that is no key":     {PublicKeys: []byte("hello")},
+		"with a prefix that is none":     {Secret: secret, Prefix: "A"},
+		"with an open type that is not":  {Secret: secret, Open: []string{"hub"}},
+		"with a policy that has a fault": {Secret: secret, Policy: []byte("task: {join: x}")},
 	} {
 		if _, err := authz.Listen(t.Context(), cfg, natstest.Conn(t, s), quiet()); err == nil || !strings.HasPrefix(err.Error(), "authz: ") {
 			t.Errorf("%s: Listen = %v, want an error of authz", name, err)

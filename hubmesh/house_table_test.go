@@ -96,12 +96,14 @@ var house = map[string]room{
 	"presence/internal/serve":   {may: "presence/internal/meter shared/{follow,kv,life,natsconn,obs,subject,wire}", libs: natsGo},
 
 	// Who may.
-	"authz":                   {may: "authz/internal/{meter,policy,relation,serve,token} shared/{env,obs,subject}", libs: natsGo},
+	"authz":                   {may: "authz/internal/{book,meter,policy,relation,serve,token} shared/{env,follow,obs,store,subject}", libs: natsGo},
 	"authz/cmd/authz":         {may: "authz shared/{env,obs,program,subject}", libs: natsGo},
+	"authz/internal/book":     {may: "authz/internal/{ledger,meter,policy,relation} shared/{follow,kv,life,obs,subject,wire}", libs: natsGo},
+	"authz/internal/ledger":   {may: "shared/wire", pure: true},
 	"authz/internal/meter":    {may: "shared/{obs,wire}", libs: prometheus},
 	"authz/internal/policy":   {may: "shared/{subject,wire}", libs: celGo + " " + yamlLib, pure: true},
 	"authz/internal/relation": {may: "shared/subject", pure: true},
-	"authz/internal/serve":    {may: "authz/internal/{meter,policy,token} shared/{natsconn,obs,subject,wire}", libs: natsGo},
+	"authz/internal/serve":    {may: "authz/internal/{book,meter,policy,token} shared/{life,natsconn,obs,subject,wire}", libs: natsGo},
 	"authz/internal/token":    {may: "shared/{subject,wire}", libs: jwt},
 
 	// How much.

@@ -107,7 +107,7 @@ func (c Config) complete() Config {
 	if c.NATS.URL == "" && c.Gateway.LeaseWatch == 0 {
 		c.Gateway.LeaseWatch = -1 // on our own server a lease that is there is a dead gateway's
 	}
-	c.Gateway.Store, c.Presence.Store, c.Ratelimit.Store = c.Store, c.Store, c.Store
+	c.Gateway.Store, c.Authz.Store, c.Presence.Store, c.Ratelimit.Store = c.Store, c.Store, c.Store, c.Store
 	c.Gateway.Prefix, c.Authz.Prefix, c.Presence.Prefix, c.Ratelimit.Prefix = c.Prefix, c.Prefix, c.Prefix, c.Prefix
 	return c
 }

@@ -20,6 +20,7 @@ func main() {
 		About: "says who may connect and who may enter. Run as many replicas as you like.",
 		Admin: ":9103",
 		Bind:  func(set *env.Set) { authz.Require(set, &cfg) },
+		Needs: func(ctx context.Context, nc *nats.Conn) error { return authz.Missing(ctx, cfg, nc) },
 		Listen: func(ctx context.Context, nc *nats.Conn, kit obs.Kit) (program.Server, error) {
 			return authz.Listen(ctx, cfg, nc, kit)
 		},

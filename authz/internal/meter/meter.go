@@ -14,11 +14,22 @@ import (
 // Allowed is the result beside the codes of what is refused.
 const Allowed = "allowed"
 
+// Results of questions whom changes concern.
+const (
+	Some     = "some"
+	Everyone = "everyone"
+)
+
 // Meter is the figures of all replicas that share a registry. Safe for
 // concurrent use.
 type Meter struct {
 	connects *prometheus.CounterVec
 	rooms    *prometheus.CounterVec
+	touched  *prometheus.CounterVec
+
+	Relations prometheus.Gauge   // facts in memory, of all replicas
+	Refused   prometheus.Counter // values of buckets that could not be read
+	Faults    prometheus.Counter // decisions in which a rule could not be worked out
 }
 
 // New registers the figures, or returns those that are registered already.
@@ -33,6 +44,22 @@ func New(reg prometheus.Registerer) *Meter {
 			Name: "hubmesh_authz_rooms_total",
 			Help: "Rooms that rights were asked for, by result.",
 		}, []string{"result"})),
+		touched: obs.Register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hubmesh_authz_touched_total",
+			Help: "Questions whom changes concern, by whether some were named or everyone.",
+		}, []string{"result"})),
+		Relations: obs.Register(reg, prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "hubmesh_authz_relations_facts",
+			Help: "Relations that are held in memory.",
+		})),
+		Refused: obs.Register(reg, prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "hubmesh_authz_refused_total",
+			Help: "Values of policy, relations and revocations that were refused, as they cannot be read. The log says which.",
+		})),
+		Faults: obs.Register(reg, prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "hubmesh_authz_rule_faults_total",
+			Help: "Decisions in which a rule could not be worked out, and so denied.",
+		})),
 	}
 	for _, result := range []string{Allowed, string(wire.Unauthorized), string(wire.TokenExpired)} {
 		m.connects.WithLabelValues(result)
@@ -40,7 +67,19 @@ func New(reg prometheus.Registerer) *Meter {
 	for _, result := range []string{Allowed, string(wire.Forbidden), string(wire.Invalid)} {
 		m.rooms.WithLabelValues(result)
 	}
+	for _, result := range []string{Some, Everyone} {
+		m.touched.WithLabelValues(result)
+	}
 	return m
+}
+
+// Touched counts a question whom changes concern.
+func (m *Meter) Touched(all bool) {
+	if all {
+		m.touched.WithLabelValues(Everyone).Inc()
+		return
+	}
+	m.touched.WithLabelValues(Some).Inc()
 }
 
 // Connect counts a token. No code means it was believed.

@@ -1,6 +1,10 @@
 package relation
 
-import "github.com/hubmesh/hubmesh/shared/subject"
+import (
+	"slices"
+
+	"github.com/hubmesh/hubmesh/shared/subject"
+)
 
 // Touched is whom a fact concerns: each of Users in each of Rooms.
 type Touched struct {
@@ -36,30 +40,31 @@ func (g *Graph) below(key string, most int) (rooms []string) {
 	return rooms
 }
 
-// above is the members of the room and of all above it: never nil, unless they
-// are more than most.
+// above is the members of the room and of all above it: never nil, unless the
+// facts that say so are more than most. Those are counted first, since tasks of
+// a project of thousands come and go by thousands too.
 func (g *Graph) above(key string, most int) (users []string) {
-	users = []string{}
 	from, ok := g.rooms.number[key]
 	if !ok {
-		return users
+		return []string{}
 	}
-	seen := map[uint32]struct{}{}
+	var all []uint32
+	count := 0
 	whole := g.walk(from, up, most, func(way []step, at int) bool {
-		for _, user := range g.nodes[way[at].room].members {
-			seen[user] = struct{}{}
-			if len(seen) > most {
-				return false
-			}
+		count += len(g.nodes[way[at].room].members)
+		if count <= most {
+			all = append(all, g.nodes[way[at].room].members...)
 		}
-		return true
+		return count <= most
 	})
-	if !whole || len(seen) > most {
+	if !whole || count > most {
 		return nil
 	}
-	for user := range seen {
-		name, _ := subject.Unescape(g.users.text[user])
-		users = append(users, name)
+	slices.Sort(all)
+	all = slices.Compact(all)
+	users = make([]string, len(all))
+	for i, user := range all {
+		users[i], _ = subject.Unescape(g.users.text[user])
 	}
 	return users
 }

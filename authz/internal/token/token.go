@@ -48,6 +48,8 @@ type Verified struct {
 	User      string                     // sub, a subject.ValidUser
 	Claims    map[string]json.RawMessage // all of them
 	ExpiresAt time.Time                  // zero: never
+	IssuedAt  time.Time                  // iat; zero: it does not say
+	ID        string                     // jti, where that is a text; empty: it has none
 }
 
 // Refusal is why a token is not believed: TokenExpired when nothing but its
@@ -138,7 +140,12 @@ func (v *Verifier) Verify(text string, now time.Time) (Verified, error) {
 	if err != nil {
 		return Verified{}, err
 	}
-	return Verified{User: user, Claims: p.claims, ExpiresAt: expires}, nil
+	issued, _, err := p.time("iat")
+	if err != nil {
+		return Verified{}, err
+	}
+	id, _ := asText(p.claims["jti"])
+	return Verified{User: user, Claims: p.claims, ExpiresAt: expires, IssuedAt: issued, ID: id}, nil
 }
 
 // errCritical is a token that wants to be understood in ways we do not know
