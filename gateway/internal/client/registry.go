@@ -112,10 +112,11 @@ func (r *registry) concerned(ch rights.Change) []*Client {
 	if !ok {
 		return r.everyone()
 	}
-	for i, user := range users {
-		users[i] = rights.UserKey(user)
+	names := make([]string, 0, len(users))
+	for user := range users {
+		names = append(names, rights.UserKey(user))
 	}
-	return r.union(users, rooms)
+	return r.union(names, rooms)
 }
 
 func (r *registry) everyone() []*Client {

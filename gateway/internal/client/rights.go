@@ -108,7 +108,7 @@ func (c *Client) letGo(rooms []string) {
 // say something else about what the client may do.
 func (c *Client) renewed() {
 	c.enlist()
-	c.reconsider(rights.Change{All: true}, func() {})
+	c.reconsider(rights.Everyone(), func() {})
 }
 
 // expel takes the client out of a room: what it hears then is the last of it.

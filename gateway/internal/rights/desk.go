@@ -202,7 +202,7 @@ func (d *Desk) note(c Change, atLeast wire.Marks, follows bool) {
 	}
 	d.flights = map[flight]*waiting{}
 	for who, kept := range d.kept {
-		if slices.Contains(users, who.user) {
+		if users[who.user] {
 			delete(d.kept, who)
 			d.size -= len(kept)
 		}

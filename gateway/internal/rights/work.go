@@ -85,7 +85,7 @@ func (w *Watch) workOut(ctx context.Context, ask bool, then func()) {
 		then()
 		return
 	}
-	c, at := Change{All: true}, upTo
+	c, at := Everyone(), upTo
 	if !anew {
 		c, at, w.follows = w.touched(ctx, wire.TouchedAsk{After: w.known, UpTo: upTo})
 	}
@@ -122,12 +122,15 @@ func (w *Watch) touched(ctx context.Context, q wire.TouchedAsk) (c Change, at wi
 		switch {
 		case !a.p.Is():
 			at := wire.Marks{Policy: max(a.At.Policy, q.UpTo.Policy), Relations: max(a.At.Relations, q.UpTo.Relations)}
-			return Change{All: a.All && !nothing, Touched: a.Touched}, at, true
+			if a.All && !nothing {
+				return Everyone(), at, true
+			}
+			return Of(a.Touched...), at, true
 		case nothing: // it is only asked whether it would answer
 			return Change{}, q.UpTo, false
 		case a.p.Code == wire.NoHandler || time.Now().After(until):
 			w.log.Warn("rights: authz does not say whom a change touches: everyone is asked for", "code", string(a.p.Code))
-			return Change{All: true}, q.UpTo, false
+			return Everyone(), q.UpTo, false
 		}
 		if !pause(ctx, w.cfg.Pause) {
 			return Change{}, q.UpTo, false
