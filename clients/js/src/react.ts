@@ -4,11 +4,11 @@
  *
  * @packageDocumentation
  */
-import { useEffect, useRef, useState, useSyncExternalStore } from "react";
-import type { AnyEvents, EventMap, Hub, HubState, Member, Room, RoomEvent, RoomOptions } from "./index.js";
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import type { AnyEvents, EventMap, Hub, HubState, Member, Room, RoomEvent, RoomOptions, RoomState } from "./index.js";
 
 const nobody: readonly never[] = [];
-const nothing = (): (() => void) => () => {};
+const nothing = (): void => {};
 
 /** Rooms that components have of a hub, and how many do. */
 const held = new WeakMap<Hub, Map<string, { room: Room; uses: number }>>();
@@ -64,29 +64,27 @@ export function useRoomEvents<E extends EventMap>(room: Room<E> | undefined, lis
   useEffect(() => room?.onAny((event) => latest.current(event)), [room]);
 }
 
+/** Where one stands with a room: `joining` until it is heard, and while the connection is away. */
+export function useRoomState(room: Pick<Room, "state" | "onState"> | undefined): RoomState | undefined {
+  const subscribe = useCallback((changed: () => void) => room?.onState(changed) ?? nothing, [room]);
+  return useSyncExternalStore(subscribe, () => room?.state, () => undefined);
+}
+
 /** Who is in a room that was opened with `presence: true`. */
 export function usePresence(room: Pick<Room, "presence"> | undefined): readonly Member[] {
-  return useSyncExternalStore(
-    room ? (changed) => room.presence.on("change", changed) : nothing,
-    () => room?.presence.list ?? nobody,
-    () => nobody,
-  );
+  const subscribe = useCallback((changed: () => void) => room?.presence.on("change", changed) ?? nothing, [room]);
+  return useSyncExternalStore(subscribe, () => room?.presence.list ?? nobody, () => nobody);
 }
 
 /** Who is typing in a room. */
 export function useTypists(room: Pick<Room, "typists"> | undefined): readonly string[] {
-  return useSyncExternalStore(
-    room ? (changed) => room.typists.on("change", changed) : nothing,
-    () => room?.typists.list ?? nobody,
-    () => nobody,
-  );
+  const subscribe = useCallback((changed: () => void) => room?.typists.on("change", changed) ?? nothing, [room]);
+  return useSyncExternalStore(subscribe, () => room?.typists.list ?? nobody, () => nobody);
 }
 
 /** The connection, as one can show it. */
 export function useHubState(hub: Hub): HubState {
-  return useSyncExternalStore(
-    (changed) => hub.on("state", changed),
-    () => hub.state,
-    () => hub.state,
-  );
+  const subscribe = useCallback((changed: () => void) => hub.on("state", changed), [hub]);
+  const look = () => hub.state;
+  return useSyncExternalStore(subscribe, look, look);
 }
