@@ -50,6 +50,7 @@ type Server struct {
 	cfg     Config
 	tree    subject.Tree
 	nc      *nats.Conn
+	past    *nats.Conn // a second connection, for reads of what clients missed
 	log     *slog.Logger
 	started time.Time
 
@@ -130,9 +131,12 @@ func (s *Server) listen(ctx context.Context, kit obs.Kit) (err error) {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	s.asks = ask.New(ask.Config{DecideWait: cfg.DecideWait, TakeWait: cfg.TakeWait, CallWait: cfg.CallWait}, s.asker, s.tree, m, s.log)
+	if s.past, err = natsconn.Beside(s.nc, "past"); err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
 	s.rooms = room.New(socket.Frame)
 	s.rights = rights.New(rights.Config{Bound: cfg.RightsBound, Wait: cfg.RightsWait, Follow: cfg.Follow}, s.nc, s.asks, s.tree, m, s.log)
-	s.relay, err = relay.Listen(ctx, relay.Config{Gateway: cfg.ID, Store: cfg.StoreWait, Follow: cfg.Follow, Gate: s.rights.Gate}, s.nc, s.asker, s.tree, s.rooms, m, s.log)
+	s.relay, err = relay.Listen(ctx, relay.Config{Gateway: cfg.ID, Store: cfg.StoreWait, Follow: cfg.Follow, Past: s.past, Gate: s.rights.Gate}, s.nc, s.asker, s.tree, s.rooms, m, s.log)
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
@@ -239,7 +243,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		}
 		stop()
 	}()
-	err := life.Run(run, s.asker, s.rights, s.relay, s.sockets, s.lease, serveFunc(s.serveHTTP))
+	err := life.Run(run, s.asker, s.rights, s.relay, s.sockets, s.lease, natsconn.Watch{NC: s.past}, serveFunc(s.serveHTTP))
 	stop() // a part has failed: the rest of the drain is void
 	<-drained
 	s.close()
@@ -275,8 +279,11 @@ func (s *Server) leave() {
 	}
 }
 
-// close lets go of the address.
+// close lets go of the address and of the connection that the gateway opened.
 func (s *Server) close() {
+	if s.past != nil {
+		s.past.Close()
+	}
 	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		s.log.Warn("gateway: close the listener", obs.Err, err)
 	}

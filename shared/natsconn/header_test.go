@@ -27,20 +27,20 @@ func TestTheLastValueIsTheServers(t *testing.T) {
 	}
 }
 
-// server is what the server adds to a copy of a message, at the least.
-const server = "Nats-Stream: S\r\nNats-Subject: a\r\nNats-Sequence: 1\r\nNats-Time-Stamp: 2026-01-01T00:00:00.000000000Z\r\nNats-Last-Sequence: 0\r\n"
+// added is what the server adds to a copy of a message, at the least.
+const added = "Nats-Stream: S\r\nNats-Subject: a\r\nNats-Sequence: 1\r\nNats-Time-Stamp: 2026-01-01T00:00:00.000000000Z\r\nNats-Last-Sequence: 0\r\n"
 
 func TestHeadersThatEndEarlyAreNotWhole(t *testing.T) {
 	for name, c := range map[string]struct {
 		stored string
 		whole  bool
 	}{
-		"the server's alone":                        {"NATS/1.0\r\n" + server + "\r\n", true},
-		"behind a publisher's":                      {"NATS/1.0\r\nNats-Sequence: 9\r\n" + server + "\r\n", true},
-		"white space around values":                 {"NATS/1.0\r\nA:" + strings.Repeat(" ", 40) + "b" + strings.Repeat(" ", 40) + "\r\n" + server + "\r\n", true},
-		"behind an early end":                       {"NATS/1.0\r\nNats-Sequence: 9\r\n\r\n" + server + "\r\n", false},
-		"behind an early end, before anything else": {"NATS/1.0\r\n\r\n" + server + "\r\n", false},
-		"a line that is no header":                  {"NATS/1.0\r\nno header\r\n" + server + "\r\n", false},
+		"the server's alone":                        {"NATS/1.0\r\n" + added + "\r\n", true},
+		"behind a publisher's":                      {"NATS/1.0\r\nNats-Sequence: 9\r\n" + added + "\r\n", true},
+		"white space around values":                 {"NATS/1.0\r\nA:" + strings.Repeat(" ", 40) + "b" + strings.Repeat(" ", 40) + "\r\n" + added + "\r\n", true},
+		"behind an early end":                       {"NATS/1.0\r\nNats-Sequence: 9\r\n\r\n" + added + "\r\n", false},
+		"behind an early end, before anything else": {"NATS/1.0\r\n\r\n" + added + "\r\n", false},
+		"a line that is no header":                  {"NATS/1.0\r\nno header\r\n" + added + "\r\n", false},
 		"nothing":                                   {"", false},
 	} {
 		h, whole := natsconn.DecodeHeader([]byte(c.stored))
@@ -64,8 +64,8 @@ func TestAMessageThatWasHeardIsWholeUnlessItsHeadersEndEarly(t *testing.T) {
 		headers string
 		whole   bool
 	}{
-		"honest": {"NATS/1.0\r\n" + server + "\r\n", true},
-		"early":  {"NATS/1.0\r\nNats-Sequence: 9\r\n\r\n" + server + "\r\n", false},
+		"honest": {"NATS/1.0\r\n" + added + "\r\n", true},
+		"early":  {"NATS/1.0\r\nNats-Sequence: 9\r\n\r\n" + added + "\r\n", false},
 	} {
 		natstest.Raw(t, s, "a.b", c.headers, "body")
 		m, err := sub.NextMsg(patience)
@@ -79,8 +79,8 @@ func TestAMessageThatWasHeardIsWholeUnlessItsHeadersEndEarly(t *testing.T) {
 }
 
 func FuzzDecodeHeader(f *testing.F) {
-	f.Add([]byte("NATS/1.0\r\n" + server + "\r\n"))
-	f.Add([]byte("NATS/1.0\r\nNats-Sequence: 9\r\n\r\n" + server + "\r\n"))
+	f.Add([]byte("NATS/1.0\r\n" + added + "\r\n"))
+	f.Add([]byte("NATS/1.0\r\nNats-Sequence: 9\r\n\r\n" + added + "\r\n"))
 	f.Add([]byte("NATS/1.0 204 EOB\r\nNats-Num-Pending: 0\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, stored []byte) {
 		h, whole := natsconn.DecodeHeader(stored)

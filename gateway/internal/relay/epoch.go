@@ -39,7 +39,7 @@ func (r *Relay) findMark() error {
 		} `json:"message"`
 	}
 	ask := map[string]any{"last_by_subj": r.tree.Event(marks())}
-	if err := r.askStream(subject.LeaderGet(r.tree.Stream(subject.Events)), ask, &last); err != nil {
+	if err := askStream(r.nc, subject.LeaderGet(r.tree.Stream(subject.Events)), ask, &last); err != nil {
 		return err
 	}
 	r.mark.Store(last.Message.Seq)

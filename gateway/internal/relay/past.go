@@ -141,7 +141,7 @@ func (r *Relay) tryPage(ctx context.Context, of subject.Room, after frame.Positi
 			return nil, err
 		}
 	}
-	whole, err := r.whole(of.Key(), after.Offset+1)
+	whole, err := r.whole(r.past, of.Key(), after.Offset+1)
 	if err != nil {
 		return nil, err
 	}

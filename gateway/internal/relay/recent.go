@@ -49,7 +49,7 @@ func (r *Relay) nextOf(ctx context.Context, filter string, after uint64) (at uin
 	}
 	stream := r.tree.Stream(subject.Events)
 	// The first answer is the event, the second an end mark that nobody hears.
-	m, err := r.nc.RequestWithContext(ctx, subject.DirectGet(stream), ask)
+	m, err := r.past.RequestWithContext(ctx, subject.DirectGet(stream), ask)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders): // or an event that says so of itself
 		m = &nats.Msg{}
@@ -67,7 +67,7 @@ func (r *Relay) nextOf(ctx context.Context, filter string, after uint64) (at uin
 			Seq uint64 `json:"seq"`
 		} `json:"message"`
 	}
-	err = r.askStream(subject.LeaderGet(stream), map[string]any{"seq": after + 1, "next_by_subj": filter}, &next)
+	err = askStream(r.past, subject.LeaderGet(stream), map[string]any{"seq": after + 1, "next_by_subj": filter}, &next)
 	return next.Message.Seq, -1, err
 }
 

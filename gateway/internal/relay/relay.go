@@ -27,6 +27,7 @@ type Config struct {
 	Store   time.Duration // how long a durable event is tried to be stored, then unavailable; 0 means 10s
 	Attempt time.Duration // bound of one such try; 0 means 2s
 	Follow  follow.Config // times and sizes; Stream and Heard are set by Listen
+	Past    *nats.Conn    // by which the past is read, so that nothing else waits for it; nil means the same as the rest
 	Gate    Gate          // nil: what is heard goes on at once
 }
 
@@ -53,6 +54,7 @@ func (c Config) withDefaults() Config {
 type Relay struct {
 	cfg    Config
 	nc     *nats.Conn
+	past   *nats.Conn // reads of what was stored before
 	asker  *natsconn.Asker
 	tree   subject.Tree
 	rooms  *room.Rooms
@@ -91,13 +93,16 @@ func Listen(ctx context.Context, cfg Config, nc *nats.Conn, asker *natsconn.Aske
 	if err := natsconn.Flush(ctx, nc); err != nil {
 		return nil, fmt.Errorf("relay: subscribe: %w", err)
 	}
+	if r.past = cfg.Past; r.past == nil {
+		r.past = nc
+	}
 	what := r.cfg.Follow
 	what.Stream, what.Heard = tree.Stream(subject.Events), tree.StoredAll()
 	f, err := follow.Listen(ctx, nc, what, heard{r}, log)
 	if err != nil {
 		return nil, err
 	}
-	r.follower, r.reader = f, follow.NewReader(nc, what)
+	r.follower, r.reader = f, follow.NewReader(r.past, what)
 	if err := r.findMark(); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/hubmesh/hubmesh/shared/obs"
 	"github.com/hubmesh/hubmesh/shared/subject"
 )
@@ -22,7 +24,8 @@ func lastToken(subj string) string { return subj[strings.LastIndexByte(subj, '.'
 func (r *Relay) wholeRooms(from uint64) map[string]bool {
 	proven := map[string]bool{}
 	for _, key := range r.rooms.Keys() {
-		whole, err := r.whole(key, from)
+		// By the connection that the log is heard by: the other may not be back yet.
+		whole, err := r.whole(r.nc, key, from)
 		if err != nil { // nobody answers: no use in asking for each room
 			r.log.Warn("relay: what rooms have lost is not known", "key", key, obs.Err, err)
 			break
@@ -39,7 +42,7 @@ func (r *Relay) wholeRooms(from uint64) map[string]bool {
 // room holds fewer than its maximum, so that none was evicted for its sake,
 // and the stream begins at or before seq, so that none was evicted for age or
 // size. Asked of the leader; not to be called from a NATS handler.
-func (r *Relay) whole(key string, seq uint64) (bool, error) {
+func (r *Relay) whole(nc *nats.Conn, key string, seq uint64) (bool, error) {
 	room, ok := subject.ParseKey(key)
 	if !ok {
 		return false, nil
@@ -50,7 +53,7 @@ func (r *Relay) whole(key string, seq uint64) (bool, error) {
 			Seq uint64 `json:"seq"`
 		} `json:"message"`
 	}
-	if err := r.askStream(subject.LeaderGet(stream), map[string]any{"seq": 1, "next_by_subj": subj}, &oldest); err != nil {
+	if err := askStream(nc, subject.LeaderGet(stream), map[string]any{"seq": 1, "next_by_subj": subj}, &oldest); err != nil {
 		return false, err
 	}
 	if oldest.Message != nil && oldest.Message.Seq <= seq {
@@ -65,7 +68,7 @@ func (r *Relay) whole(key string, seq uint64) (bool, error) {
 			Subjects map[string]int64 `json:"subjects"`
 		} `json:"state"`
 	}
-	if err := r.askStream(subject.StreamInfo(stream), map[string]any{"subjects_filter": subj}, &info); err != nil {
+	if err := askStream(nc, subject.StreamInfo(stream), map[string]any{"subjects_filter": subj}, &info); err != nil {
 		return false, err
 	}
 	most := info.Config.MaxPerSubject
@@ -77,12 +80,12 @@ var errNoLeader = errors.New("relay: the stream has no leader")
 // noMessage is JetStream's code for "there is none", which is an answer.
 const noMessage = 10037
 
-func (r *Relay) askStream(subj string, ask, answer any) error {
+func askStream(nc *nats.Conn, subj string, ask, answer any) error {
 	body, err := json.Marshal(ask)
 	if err != nil {
 		return fmt.Errorf("relay: ask %s: %w", subj, err)
 	}
-	m, err := r.nc.Request(subj, body, judgeWait)
+	m, err := nc.Request(subj, body, judgeWait)
 	if err != nil {
 		return fmt.Errorf("relay: ask %s: %w", subj, err)
 	}

@@ -54,7 +54,7 @@ func TestARoomIsWholeOnlyWhereItIsProven(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := mesh(t, store.Config{EventMaxPerRoom: 3})
 			b.fill(t, c.stored)
-			got, err := b.whole(c.key, c.since)
+			got, err := b.whole(b.nc, c.key, c.since)
 			if err != nil || got != c.want {
 				t.Errorf("stored %s: whole(%s, %d) = %v, %v; want %v", c.stored, c.key, c.since, got, err, c.want)
 			}
@@ -75,7 +75,7 @@ func TestARoomIsNotWholeFromBeforeTheLogsSizeBegins(t *testing.T) {
 	}
 	for _, key := range []string{"task.a", "task.b"} {
 		for since, want := range map[uint64]bool{1: false, st.First - 1: false, st.First: true, st.Last + 1: true} {
-			if got, err := b.whole(key, since); err != nil || got != want {
+			if got, err := b.whole(b.nc, key, since); err != nil || got != want {
 				t.Errorf("whole(%s, %d) = %v, %v; want %v", key, since, got, err, want)
 			}
 		}
@@ -95,7 +95,7 @@ func TestWhatIsNotKnownIsNotWhole(t *testing.T) {
 	away := nc.StatusChanged(nats.RECONNECTING)
 	w.Cut()
 	<-away
-	if whole, err := b.whole("task.1", 1); whole || err == nil {
+	if whole, err := b.whole(b.nc, "task.1", 1); whole || err == nil {
 		t.Errorf("without NATS: %v, %v; want an error", whole, err)
 	}
 	if whole := b.wholeRooms(1); len(whole) != 0 {
