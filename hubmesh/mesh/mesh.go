@@ -8,8 +8,8 @@
 //	Start   lock the folder → NATS server → streams → services → gateways
 //	Serve   … until ctx ends: gateways drain → services → connections → server
 //
-// Read this file first, then serve.go, gateways.go, bus.go (the server) and
-// config.go.
+// Read this file first, then setup.go (the streams), serve.go, gateways.go,
+// bus.go (the server) and config.go.
 package mesh
 
 import (
@@ -31,7 +31,6 @@ import (
 	"github.com/hubmesh/hubmesh/shared/life"
 	"github.com/hubmesh/hubmesh/shared/natsconn"
 	"github.com/hubmesh/hubmesh/shared/obs"
-	"github.com/hubmesh/hubmesh/shared/store"
 	"github.com/hubmesh/hubmesh/shared/subject"
 )
 
@@ -41,8 +40,9 @@ type Mesh struct {
 	kit  obs.Kit
 	tree subject.Tree
 
-	dir *datadir.Dir // nil: the NATS server is not ours
-	bus *bus         // likewise
+	dir   *datadir.Dir // nil: the NATS server is not ours
+	bus   *bus         // likewise
+	begun bool         // the streams are made, and the folder says that we run
 
 	services []*member
 
@@ -116,37 +116,6 @@ func (m *Mesh) startBus() (err error) {
 		m.kit.Log.Warn("mesh: whoever reaches this NATS server may do all: it is for development", "addr", addr, "variable", natsListenName)
 	}
 	return err
-}
-
-// setup makes the streams. Where a power loss may have taken the log's end,
-// the log gets a new epoch before anybody can store something under numbers
-// that clients know already.
-func (m *Mesh) setup(ctx context.Context) (err error) {
-	nc, err := m.open(ctx, subject.Admin, m.Login(subject.Admin))
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
-	if err := store.Setup(ctx, nc, m.tree, m.cfg.Store, m.kit.Log); err != nil {
-		return fmt.Errorf("mesh: %w", err)
-	}
-	if m.dir == nil {
-		return nil
-	}
-	lost, err := m.dir.Lost()
-	if err != nil {
-		return fmt.Errorf("mesh: %w", err)
-	}
-	if lost {
-		m.kit.Log.Warn("mesh: the machine went down while the last mesh ran: events may be lost, so their log has a new epoch")
-		if err := store.NewEpoch(ctx, nc, m.tree); err != nil {
-			return fmt.Errorf("mesh: %w", err)
-		}
-	}
-	if err := m.dir.Begin(); err != nil {
-		return fmt.Errorf("mesh: %w", err)
-	}
-	return nil
 }
 
 // listen is a service's Listen with its configuration.

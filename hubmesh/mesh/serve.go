@@ -9,6 +9,7 @@ import (
 
 	"github.com/hubmesh/hubmesh/shared/life"
 	"github.com/hubmesh/hubmesh/shared/natsconn"
+	"github.com/hubmesh/hubmesh/shared/obs"
 )
 
 // Serve serves until ctx ends or the first service fails, and returns when all
@@ -37,7 +38,7 @@ func (m *Mesh) Serve(ctx context.Context) error {
 	err := gateways.wait()
 	end()
 	err = errors.Join(err, services.wait())
-	return errors.Join(err, m.stopBus(err == nil))
+	return errors.Join(err, m.stopBus(ctx, err == nil))
 }
 
 // begin returns the gateways that are there; later ones come by added.
@@ -60,12 +61,19 @@ func (m *Mesh) refuseGateways() {
 
 // stopBus ends the server after its clients. After a failure the folder stays
 // marked, as who knows what was written.
-func (m *Mesh) stopBus(well bool) (err error) {
+func (m *Mesh) stopBus(ctx context.Context, well bool) (err error) {
+	well = well && m.begun
+	if well {
+		if err := m.end(ctx); err != nil {
+			well = false
+			m.kit.Log.Warn("mesh: where the log ends is not noted", obs.Err, err)
+		}
+	}
 	if m.bus != nil {
 		m.bus.stop()
-		if well {
-			err = m.dir.End()
-		}
+	}
+	if well {
+		err = m.dir.End()
 	}
 	if m.dir != nil {
 		err = errors.Join(err, m.dir.Close())

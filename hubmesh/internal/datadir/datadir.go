@@ -1,9 +1,10 @@
 // Package datadir keeps the folder of a mesh that runs in one process: one
-// process at a time, whether its end may have been lost, and the secret that
-// signs tokens where none is configured.
+// process at a time, whether the end of what it wrote may have been lost, and
+// the secret that signs tokens where none is configured.
 //
 // It does not know what the NATS server writes there. Read this file first,
-// then mark.go (unclean stops) and secret.go; system_*.go are the systems' own.
+// then mark.go (unclean stops), left.go (where a log stood) and secret.go;
+// system_*.go are the systems' own.
 package datadir
 
 import (
@@ -19,6 +20,7 @@ import (
 const (
 	lockFile   = "LOCK"
 	markFile   = "RUNNING"
+	leftFile   = "LEFT"
 	secretFile = "jwt-secret"
 	storeDir   = "nats"
 )

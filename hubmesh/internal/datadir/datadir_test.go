@@ -203,3 +203,34 @@ func ExampleOpen() {
 	// true
 	// <nil>
 }
+
+func TestALogThatIsNotWhereItWasLeftHasFallen(t *testing.T) {
+	left := datadir.Log{Epoch: "a", Last: 20}
+	stories := map[string]struct {
+		now  datadir.Log
+		want bool
+	}{
+		"where it was left":      {left, false},
+		"others wrote more":      {datadir.Log{Epoch: "a", Last: 21}, false},
+		"its end is gone":        {datadir.Log{Epoch: "a", Last: 19}, true},
+		"it is empty":            {datadir.Log{Epoch: "a"}, true},
+		"it is of another epoch": {datadir.Log{Epoch: "b", Last: 30}, true},
+	}
+	for name, s := range stories {
+		t.Run(name, func(t *testing.T) {
+			path := t.TempDir()
+			d := open(t, path, "boot-1")
+			if got, err := d.Fell(s.now); got || err != nil {
+				t.Errorf("Fell in a new folder = %v, %v, want false", got, err)
+			}
+			check(t, "Leave", d.Leave(datadir.Log{Epoch: "older", Last: 1}))
+			check(t, "Leave", d.Leave(left))
+			check(t, "Close", d.Close())
+			d = open(t, path, "boot-1")
+			if got, err := d.Fell(s.now); got != s.want || err != nil {
+				t.Errorf("Fell(%+v) = %v, %v, want %v", s.now, got, err, s.want)
+			}
+			check(t, "Close", d.Close())
+		})
+	}
+}
