@@ -87,13 +87,16 @@ var house = map[string]room{
 	"gateway/internal/socket":        {may: "gateway/internal/{client,door,frame,meter,room} shared/{obs,wire}", libs: gobwas},
 
 	// Who is here.
-	"presence":                  {may: "presence/internal/{meter,serve} shared/{env,follow,obs,store,subject}", libs: natsGo},
+	"presence":                  {may: "presence/internal/{meter,serve,sweep} shared/{env,follow,obs,store,subject}", libs: natsGo},
 	"presence/cmd/presence":     {may: "presence shared/{env,obs,program,subject}", libs: natsGo},
-	"presence/internal/meter":   {may: "shared/obs", libs: prometheus},
+	"presence/internal/desk":    {may: "presence/internal/{ledger,meter,roster,told} shared/{follow,kv,life,obs,subject,wire}", libs: natsGo},
+	"presence/internal/ledger":  {may: "shared/natsconn", libs: natsGo},
+	"presence/internal/meter":   {may: "shared/{obs,wire}", libs: prometheus},
 	"presence/internal/ordered": {pure: true},
 	"presence/internal/roster":  {may: "presence/internal/ordered shared/{subject,wire}", pure: true},
+	"presence/internal/serve":   {may: "presence/internal/{desk,ledger,meter,roster,sweep} shared/{follow,kv,life,natsconn,obs,subject,wire}", libs: natsGo},
+	"presence/internal/sweep":   {may: "presence/internal/desk shared/{kv,obs,subject,wire}"},
 	"presence/internal/told":    {may: "presence/internal/{ordered,roster} shared/wire", pure: true},
-	"presence/internal/serve":   {may: "presence/internal/meter shared/{follow,kv,life,natsconn,obs,subject,wire}", libs: natsGo},
 
 	// Who may.
 	"authz":                   {may: "authz/internal/{book,meter,policy,relation,serve,token} shared/{env,follow,obs,store,subject}", libs: natsGo},

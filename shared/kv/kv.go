@@ -42,6 +42,7 @@ type Record struct {
 	Seq    uint64
 	Header nats.Header // none where they cannot be read to their end: they are then nobody's who is known
 	Value  []byte
+	Time   time.Time // the server's, when it was stored
 }
 
 // Free reports whether the key has no value.
@@ -64,6 +65,8 @@ func Newest(ctx context.Context, nc *nats.Conn, stream, subj string) (Record, er
 			Seq    uint64 `json:"seq"`
 			Header []byte `json:"hdrs"`
 			Data   []byte `json:"data"`
+
+			Time time.Time `json:"time"`
 		} `json:"message"`
 	}
 	if err := json.Unmarshal(m.Data, &answer); err != nil {
@@ -75,7 +78,7 @@ func Newest(ctx context.Context, nc *nats.Conn, stream, subj string) (Record, er
 		}
 		return Record{}, fmt.Errorf("kv: read %s: %w", subj, e)
 	}
-	r := Record{Seq: answer.Message.Seq, Value: answer.Message.Data}
+	r := Record{Seq: answer.Message.Seq, Value: answer.Message.Data, Time: answer.Message.Time}
 	if len(answer.Message.Header) > 0 {
 		h, _ := natsconn.DecodeHeader(answer.Message.Header)
 		r.Header = nats.Header(h)

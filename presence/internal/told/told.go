@@ -165,16 +165,16 @@ func (v *View) Len(room string) int {
 	return 0
 }
 
-// After is the users in a room whose names are above after, in order. The view
-// must not change meanwhile.
-func (v *View) After(room, after string) iter.Seq[string] {
-	return func(yield func(string) bool) {
+// After is the users in a room whose names are above after, in order, as they
+// were told to be. The view must not change meanwhile.
+func (v *View) After(room, after string) iter.Seq2[string, roster.Face] {
+	return func(yield func(string, roster.Face) bool) {
 		l := v.rooms[room]
 		if l == nil {
 			return
 		}
 		for w := range l.After(after) {
-			if !yield(w.user) {
+			if !yield(w.user, *w.face) {
 				return
 			}
 		}
