@@ -13,6 +13,7 @@ import (
 
 	"github.com/hubmesh/hubmesh/gateway/internal/door/native"
 	"github.com/hubmesh/hubmesh/gateway/internal/frame"
+	"github.com/hubmesh/hubmesh/gateway/internal/webclient"
 	"github.com/hubmesh/hubmesh/shared/obs"
 	"github.com/hubmesh/hubmesh/shared/wire"
 )
@@ -30,6 +31,7 @@ func (s *Server) newHTTP(kit obs.Kit) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle(websocketPath, s.sockets.Handler(native.Door{}))
 	mux.HandleFunc("GET "+metricsPath, s.metrics)
+	mux.Handle("GET "+webclient.Path, webclient.Handler())
 	health := obs.Health(s.Ready)
 	mux.Handle(obs.LivePath, health)
 	mux.Handle(obs.ReadyPath, health)

@@ -156,3 +156,11 @@ func TestAMessageIsNoLargerThanNATSCarries(t *testing.T) {
 	ann.say(t, frame(carries-8<<10+1))
 	ann.wantHear(t, "close 1009")
 }
+
+func TestPagesLoadTheClientFromTheirGateway(t *testing.T) {
+	nc, _ := mesh(t)
+	g := serve(t, config(), nc)
+	if status, body := g.get(t, "/hubmesh.js"); status != 200 || !strings.Contains(body, "as Hub") {
+		t.Errorf("status %d, %d bytes, want a module that exports Hub", status, len(body))
+	}
+}

@@ -68,7 +68,7 @@ var house = map[string]room{
 	"shared/wire": {pure: true, but: "log/slog"},
 
 	// Lets clients in.
-	"gateway":                 {may: "gateway/internal/{ask,client,frame,meter,relay,rights,room,session,socket} gateway/internal/door/native shared/{env,follow,kv,life,limit,natsconn,obs,store,subject,wire}", libs: natsGo},
+	"gateway":                 {may: "gateway/internal/{ask,client,frame,meter,relay,rights,room,session,socket,webclient} gateway/internal/door/native shared/{env,follow,kv,life,limit,natsconn,obs,store,subject,wire}", libs: natsGo},
 	"gateway/cmd/gateway":     {may: "gateway shared/{env,obs,program,store,subject}", libs: natsGo},
 	"gateway/internal/ask":    {may: "gateway/internal/{frame,meter} shared/{natsconn,obs,subject,wire}", libs: natsGo},
 	"gateway/internal/client": {may: "gateway/internal/{ask,door,frame,meter,quota,relay,rights,room,session} shared/{limit,obs,subject,wire}"},
@@ -85,6 +85,7 @@ var house = map[string]room{
 	"gateway/internal/session":       {may: "gateway/internal/frame shared/{subject,wire}", pure: true},
 	"gateway/internal/trail":         {pure: true},
 	"gateway/internal/socket":        {may: "gateway/internal/{client,door,frame,meter,room} shared/{obs,wire}", libs: gobwas},
+	"gateway/internal/webclient":     {},
 
 	// Who is here.
 	"presence":                  {may: "presence/internal/{meter,serve,sweep} shared/{env,follow,obs,store,subject}", libs: natsGo},

@@ -75,6 +75,11 @@ test("the client is under 8 KB, minified and gzipped", (t) => {
   assert.ok(size < 8 * 1024, `${size} bytes`);
 });
 
+test("gateways serve this client", () => {
+  const served = readFileSync("../../gateway/internal/webclient/hubmesh.js", "utf8");
+  assert.ok(served === readFileSync("dist/hubmesh.js", "utf8"), "they serve another one: npm run embed");
+});
+
 test("programs in TypeScript compile against it, as modules and as CommonJS", () => {
   execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "test/consumer"], { stdio: "pipe" });
 });
