@@ -88,7 +88,7 @@ func (c crowd) one(ctx context.Context, i int) (*hub.Client, error) {
 const crowdPart = "crowd"
 
 func playCrowd(in io.Reader, out io.Writer) (status int) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // this is the process's main
 	defer cancel()
 	say, hear := json.NewEncoder(out), json.NewDecoder(in)
 	var c crowd

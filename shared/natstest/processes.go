@@ -127,7 +127,7 @@ func (p *Processes) Start(nodes ...int) {
 			p.t.Fatal(err)
 		}
 		// Not for the test's context: clients end after that, and before the node.
-		cmd := exec.CommandContext(context.WithoutCancel(p.t.Context()), os.Args[0])
+		cmd := exec.CommandContext(context.WithoutCancel(p.t.Context()), os.Args[0]) //nolint:gosec // this program again
 		cmd.Env, cmd.Stderr = append(os.Environ(), nodeVar+"="+string(text)), os.Stderr
 		in, inErr := cmd.StdinPipe()
 		out, outErr := cmd.StdoutPipe()
