@@ -30,6 +30,7 @@ import (
 
 	"github.com/hubmesh/hubmesh/gateway/internal/ask"
 	"github.com/hubmesh/hubmesh/gateway/internal/client"
+	"github.com/hubmesh/hubmesh/gateway/internal/control"
 	"github.com/hubmesh/hubmesh/gateway/internal/meter"
 	"github.com/hubmesh/hubmesh/gateway/internal/relay"
 	"github.com/hubmesh/hubmesh/gateway/internal/rights"
@@ -64,6 +65,7 @@ type Server struct {
 	sockets  *socket.Server
 	lease    *kv.Lease
 	answers  *natsconn.Answerer
+	control  *control.Control
 	probe    *nats.Subscription
 	totals   totals
 
@@ -159,7 +161,7 @@ func (s *Server) listen(ctx context.Context, kit obs.Kit) (err error) {
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
-	if err := s.answer(ctx); err != nil {
+	if err := s.answer(ctx, house); err != nil {
 		return err
 	}
 	s.http = s.newHTTP(kit)
@@ -180,9 +182,13 @@ func (s *Server) largestMessage() int64 {
 	return most
 }
 
-// answer makes the gateway known as a micro service and answers its own probe.
-func (s *Server) answer(ctx context.Context) (err error) {
+// answer makes the gateway known as a micro service, and answers backends, other
+// gateways and its own probe.
+func (s *Server) answer(ctx context.Context, house *client.House) (err error) {
 	if s.answers, err = natsconn.Service(s.nc, subject.Gateway, "holds client connections", s.log); err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	if s.control, err = control.Listen(ctx, control.Config{Gateway: s.cfg.ID}, s.nc, s.answers, s.tree, house, s.log); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	s.probe, err = s.nc.Subscribe(s.tree.Probe(s.cfg.ID), func(m *nats.Msg) {
@@ -274,6 +280,7 @@ func (s *Server) leave() {
 	if err := s.answers.Stop(); err != nil {
 		s.log.Warn("gateway: stop answering", obs.Err, err)
 	}
+	s.control.Close()
 	if err := s.probe.Unsubscribe(); err != nil && s.nc.IsConnected() {
 		s.log.Warn("gateway: unsubscribe", obs.Subject, s.probe.Subject, obs.Err, err)
 	}

@@ -106,6 +106,12 @@ func (r *registry) named(name string) []*Client {
 	return r.union([]string{name}, nil)
 }
 
+// user finds all connections of a user.
+func (r *registry) user(user string) []*Client { return r.named(rights.UserKey(user)) }
+
+// holders finds those whom a change in a room concerns.
+func (r *registry) holders(room string) []*Client { return r.union(nil, []string{room}) }
+
 // concerned finds those whom a change may concern.
 func (r *registry) concerned(ch rights.Change) []*Client {
 	users, rooms, ok := ch.Named()
