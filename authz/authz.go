@@ -25,6 +25,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hubmesh/hubmesh/authz/internal/book"
+	"github.com/hubmesh/hubmesh/authz/internal/jwks"
 	"github.com/hubmesh/hubmesh/authz/internal/meter"
 	"github.com/hubmesh/hubmesh/authz/internal/serve"
 	"github.com/hubmesh/hubmesh/authz/internal/token"
@@ -46,11 +47,10 @@ func Listen(ctx context.Context, cfg Config, nc *nats.Conn, kit obs.Kit) (*Serve
 	if err != nil {
 		return nil, fmt.Errorf("authz: read prefix: %w", err)
 	}
-	tokens, err := token.New(token.Config{
-		Secret: cfg.Secret, PublicKeys: cfg.PublicKeys, Issuer: cfg.Issuer, Audience: cfg.Audience,
-	})
+	m := meter.New(kit.Registry)
+	tokens, published, err := verifier(cfg, m, kit)
 	if err != nil {
-		return nil, fmt.Errorf("authz: read keys: %w", err)
+		return nil, err
 	}
 	values, err := seeds(cfg)
 	if err != nil {
@@ -60,18 +60,33 @@ func Listen(ctx context.Context, cfg Config, nc *nats.Conn, kit obs.Kit) (*Serve
 	if err := store.Await(ctx, nc, tree, cfg.Store, kit.Log, needed()...); err != nil {
 		return nil, fmt.Errorf("authz: wait for what it follows: %w", err)
 	}
-	m := meter.New(kit.Registry)
 	rights, err := book.Listen(ctx, nc, book.Config{Tree: tree, Seeds: values, Follow: cfg.Follow}, m, kit.Log)
 	if err != nil {
 		return nil, fmt.Errorf("authz: read what rights are made of: %w", err)
 	}
 	answers, err := serve.Listen(ctx, nc, serve.Config{
-		Tree: tree, Tokens: tokens, Book: rights, Now: cfg.Now, Behind: cfg.BehindWait,
+		Tree: tree, Tokens: tokens, Book: rights, Published: published, Now: cfg.Now, Behind: cfg.BehindWait,
 	}, m, kit.Log)
 	if err != nil {
 		return nil, err
 	}
 	return &Server{answers: answers}, nil
+}
+
+// verifier is what judges tokens, and the keys that it reads for that, if any.
+func verifier(cfg Config, m *meter.Meter, kit obs.Kit) (tokens *token.Verifier, published *jwks.Set, err error) {
+	c := token.Config{
+		Secret: cfg.Secret, Previous: cfg.Previous, PublicKeys: cfg.PublicKeys, Issuer: cfg.Issuer, Audience: cfg.Audience,
+	}
+	if cfg.JWKS.URL != "" {
+		published = jwks.New(cfg.JWKS, m, kit.Log)
+		c.Published = published
+	}
+	tokens, err = token.New(c)
+	if err != nil {
+		return nil, nil, fmt.Errorf("authz: read keys: %w", err)
+	}
+	return tokens, published, nil
 }
 
 // Missing says which of the buckets that Listen waits for is not there, as
@@ -93,7 +108,7 @@ func needed() []string { return []string{subject.Policy, subject.Relations, subj
 func (s *Server) Serve(ctx context.Context) error { return s.answers.Serve(ctx) }
 
 // Ready returns nil when NATS carries what the replica says, and it knows all
-// that the buckets hold.
+// that the buckets hold, and has read the keys that the issuer publishes.
 func (s *Server) Ready(ctx context.Context) error { return s.answers.Ready(ctx) }
 
 // Mint signs a token of the user sub with secret (32 bytes or more) by HS256,

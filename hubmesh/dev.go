@@ -83,7 +83,7 @@ func (d *dev) Run(ctx context.Context, c console) error {
 // complete adds what only development has: a secret of its own where no key is
 // configured, rooms for everyone, and metrics where clients connect.
 func (d *dev) complete() (err error) {
-	if d.mesh.Authz.Secret == "" && d.mesh.Authz.PublicKeys == nil {
+	if !d.mesh.Authz.Keyed() {
 		d.mesh.Authz.Secret, err = datadir.MakeSecret(d.mesh.Dir)
 	}
 	d.mesh.Authz.Open = []string{"lobby"}

@@ -41,6 +41,7 @@ const (
 	jwt        = "github.com/golang-jwt/jwt/v5"
 	kong       = "github.com/alecthomas/kong"
 	celGo      = "cel.dev/cel-go"
+	jwkset     = "github.com/MicahParks/jwkset"
 	yamlLib    = "go.yaml.in/yaml/v3"
 )
 
@@ -101,14 +102,15 @@ var house = map[string]room{
 	"presence/internal/told":    {may: "presence/internal/{ordered,roster} shared/wire", pure: true},
 
 	// Who may.
-	"authz":                   {may: "authz/internal/{book,meter,policy,relation,serve,token} shared/{env,follow,obs,store,subject}", libs: natsGo},
+	"authz":                   {may: "authz/internal/{book,jwks,meter,policy,relation,serve,token} shared/{env,follow,obs,store,subject}", libs: natsGo},
 	"authz/cmd/authz":         {may: "authz shared/{env,obs,program,subject}", libs: natsGo},
 	"authz/internal/book":     {may: "authz/internal/{ledger,meter,policy,relation} shared/{follow,kv,life,obs,subject,wire}", libs: natsGo},
+	"authz/internal/jwks":     {may: "authz/internal/{meter,token} shared/obs", libs: jwkset},
 	"authz/internal/ledger":   {may: "shared/wire", pure: true},
 	"authz/internal/meter":    {may: "shared/{obs,wire}", libs: prometheus},
 	"authz/internal/policy":   {may: "shared/{subject,wire}", libs: celGo + " " + yamlLib, pure: true},
 	"authz/internal/relation": {may: "shared/subject", pure: true},
-	"authz/internal/serve":    {may: "authz/internal/{book,meter,policy,token} shared/{life,natsconn,obs,subject,wire}", libs: natsGo},
+	"authz/internal/serve":    {may: "authz/internal/{book,jwks,meter,policy,token} shared/{life,natsconn,obs,subject,wire}", libs: natsGo},
 	"authz/internal/token":    {may: "shared/{subject,wire}", libs: jwt},
 
 	// How much.

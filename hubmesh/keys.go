@@ -24,7 +24,7 @@ func (k *keys) bind(set *env.Set) {
 // mint makes a token. Without any secret the error wraps datadir.ErrNoSecret.
 func (k *keys) mint(user string, claims map[string]any, ttl time.Duration) (string, error) {
 	secret := k.authz.Secret
-	if secret == "" && k.authz.PublicKeys != nil {
+	if secret == "" && k.authz.Keyed() {
 		return "", errors.New("tokens are checked with public keys here, so we cannot make one: bring it with --token")
 	}
 	if secret == "" {

@@ -14,6 +14,12 @@ import (
 // Allowed is the result beside the codes of what is refused.
 const Allowed = "allowed"
 
+// Results of readings.
+const (
+	readWell  = "ok"
+	readBadly = "failed"
+)
+
 // Results of questions whom changes concern.
 const (
 	Some     = "some"
@@ -26,6 +32,7 @@ type Meter struct {
 	connects *prometheus.CounterVec
 	rooms    *prometheus.CounterVec
 	touched  *prometheus.CounterVec
+	keys     *prometheus.CounterVec
 
 	Relations prometheus.Gauge   // facts in memory, of all replicas
 	Refused   prometheus.Counter // values of buckets that could not be read
@@ -47,6 +54,10 @@ func New(reg prometheus.Registerer) *Meter {
 		touched: obs.Register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hubmesh_authz_touched_total",
 			Help: "Questions whom changes concern, by whether some were named or everyone.",
+		}, []string{"result"})),
+		keys: obs.Register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hubmesh_authz_key_reads_total",
+			Help: "Readings of the issuer's published keys, by result.",
 		}, []string{"result"})),
 		Relations: obs.Register(reg, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "hubmesh_authz_relations_facts",
@@ -70,7 +81,19 @@ func New(reg prometheus.Registerer) *Meter {
 	for _, result := range []string{Some, Everyone} {
 		m.touched.WithLabelValues(result)
 	}
+	for _, result := range []string{readWell, readBadly} {
+		m.keys.WithLabelValues(result)
+	}
 	return m
+}
+
+// Key counts a reading of the issuer's keys.
+func (m *Meter) Key(read bool) {
+	if read {
+		m.keys.WithLabelValues(readWell).Inc()
+		return
+	}
+	m.keys.WithLabelValues(readBadly).Inc()
 }
 
 // Touched counts a question whom changes concern.

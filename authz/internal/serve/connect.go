@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/hubmesh/hubmesh/authz/internal/token"
+	"github.com/hubmesh/hubmesh/shared/natsconn"
 	"github.com/hubmesh/hubmesh/shared/obs"
 	"github.com/hubmesh/hubmesh/shared/wire"
 )
@@ -12,7 +13,7 @@ import (
 // connect says whose token it is. One that is revoked is told no more than any
 // other that is not believed: who has stolen it learns nothing.
 func (a *Answers) connect(ctx context.Context, ask wire.ConnectAsk) (wire.ConnectAnswer, error) {
-	good, err := a.cfg.Tokens.Verify(ask.Token, a.cfg.Now())
+	good, err := a.verify(ctx, ask.Token)
 	if err == nil {
 		if err := a.cfg.Book.Whole(); err != nil {
 			return wire.ConnectAnswer{}, unavailable(err)
@@ -36,4 +37,22 @@ func (a *Answers) connect(ctx context.Context, ask wire.ConnectAsk) (wire.Connec
 		answer.ExpiresAt = good.ExpiresAt.UnixMilli()
 	}
 	return answer, nil
+}
+
+// verify judges a token; one that names a key that we do not know, once the
+// issuer's keys were read again. While they were never read, nobody can say
+// whether it is good.
+func (a *Answers) verify(ctx context.Context, text string) (token.Verified, error) {
+	good, err := a.cfg.Tokens.Verify(text, a.cfg.Now())
+	var refused *token.Refusal
+	if a.cfg.Published == nil || !errors.As(err, &refused) || !refused.UnknownKey {
+		return good, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.Behind)
+	defer cancel()
+	a.cfg.Published.Refresh(ctx)
+	if a.cfg.Published.Ready() != nil {
+		return token.Verified{}, &natsconn.Fault{Code: wire.Unavailable, Text: "the issuer's keys could not be read yet: ask again"}
+	}
+	return a.cfg.Tokens.Verify(text, a.cfg.Now())
 }

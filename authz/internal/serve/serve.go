@@ -24,6 +24,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/hubmesh/hubmesh/authz/internal/book"
+	"github.com/hubmesh/hubmesh/authz/internal/jwks"
 	"github.com/hubmesh/hubmesh/authz/internal/meter"
 	"github.com/hubmesh/hubmesh/authz/internal/token"
 	"github.com/hubmesh/hubmesh/shared/life"
@@ -35,12 +36,14 @@ import (
 // answerWait bounds one answer. It is computed in microseconds.
 const answerWait = 5 * time.Second
 
-// Config is what answers are made with. All fields must be set.
+// Config is what answers are made with. All fields but Published must be set.
 type Config struct {
 	Tree   subject.Tree
 	Tokens *token.Verifier
 	Book   *book.Book
 	Now    func() time.Time
+
+	Published *jwks.Set // the issuer's keys; nil: none are published
 
 	// Behind bounds how long a question waits for this replica to read what the
 	// answer must be made of. Its asker has a bound of its own, and asks another.
@@ -80,15 +83,22 @@ func Listen(ctx context.Context, nc *nats.Conn, cfg Config, m *meter.Meter, log 
 	return a, nil
 }
 
-// Ready returns nil when NATS carries what we say and the book is whole.
+// Ready returns nil when NATS carries what we say, the book is whole, and the
+// issuer's keys are read where there are some.
 func (a *Answers) Ready(ctx context.Context) error {
 	if err := natsconn.Flush(ctx, a.nc); err != nil {
 		return err
 	}
-	return a.cfg.Book.Whole()
+	if err := a.cfg.Book.Whole(); err != nil {
+		return err
+	}
+	if a.cfg.Published != nil {
+		return a.cfg.Published.Ready()
+	}
+	return nil
 }
 
-// Serve keeps the book and answers until ctx ends. The book is kept until the
+// Serve keeps the book, and the keys, and answers until ctx ends. The book is kept until the
 // last question is answered.
 func (a *Answers) Serve(ctx context.Context) error {
 	answer := func(kept context.Context) error {
@@ -98,7 +108,11 @@ func (a *Answers) Serve(ctx context.Context) error {
 		}
 		return a.svc.Stop()
 	}
-	return life.Run(context.WithoutCancel(ctx), life.Func(answer), a.cfg.Book)
+	servers := []life.Server{life.Func(answer), a.cfg.Book}
+	if a.cfg.Published != nil {
+		servers = append(servers, a.cfg.Published)
+	}
+	return life.Run(context.WithoutCancel(ctx), servers...)
 }
 
 // unavailable is what an asker hears of an error of the book.

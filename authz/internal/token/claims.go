@@ -84,7 +84,7 @@ func (p *payload) times(now time.Time) (expires time.Time, err error) {
 		return time.Time{}, err
 	}
 	if ok && !now.Before(expires) {
-		return time.Time{}, &Refusal{wire.TokenExpired, "the token has expired"}
+		return time.Time{}, &Refusal{Code: wire.TokenExpired, Message: "the token has expired"}
 	}
 	return expires, nil
 }

@@ -78,19 +78,32 @@ func readKey(block *pem.Block) (alg string, key jwt.VerificationKey, err error) 
 	if err != nil {
 		return "", nil, fmt.Errorf("read %s: %w", block.Type, err)
 	}
+	alg, err = AlgorithmOf(public)
+	return alg, public, err
+}
+
+// AlgorithmOf is the one algorithm that a public key is used with, or an error
+// for a key that is of no kind we take, or too weak.
+func AlgorithmOf(public any) (alg string, err error) {
 	switch k := public.(type) {
 	case *rsa.PublicKey:
 		if k.N.BitLen() < minRSA {
-			return "", nil, fmt.Errorf("RSA key of %d bits: want %d or more", k.N.BitLen(), minRSA)
+			return "", fmt.Errorf("RSA key of %d bits: want %d or more", k.N.BitLen(), minRSA)
 		}
-		return jwt.SigningMethodRS256.Alg(), k, nil
+		return jwt.SigningMethodRS256.Alg(), nil
 	case *ecdsa.PublicKey:
 		if k.Curve != elliptic.P256() {
-			return "", nil, errors.New("elliptic curve is not P-256, which ES256 takes")
+			return "", errors.New("elliptic curve is not P-256, which ES256 takes")
 		}
-		return jwt.SigningMethodES256.Alg(), k, nil
+		return jwt.SigningMethodES256.Alg(), nil
 	case ed25519.PublicKey:
-		return jwt.SigningMethodEdDSA.Alg(), k, nil
+		return jwt.SigningMethodEdDSA.Alg(), nil
 	}
-	return "", nil, fmt.Errorf("key of kind %T: want RSA, P-256 or Ed25519", public)
+	return "", fmt.Errorf("key of kind %T: want RSA, P-256 or Ed25519", public)
+}
+
+// published is the algorithms of keys that an issuer publishes. A secret is
+// none of them: it would be everybody's.
+func published() []string {
+	return []string{jwt.SigningMethodRS256.Alg(), jwt.SigningMethodES256.Alg(), jwt.SigningMethodEdDSA.Alg()}
 }

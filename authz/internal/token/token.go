@@ -38,9 +38,18 @@ const Leeway = 30 * time.Second
 // Config says which tokens are believed.
 type Config struct {
 	Secret     string // of HS256, MinSecret bytes or more; empty: no such token is
+	Previous   string // the secret before: its tokens are believed too; empty: none
 	PublicKeys []byte // PEM, one key or more of RSA, P-256 or Ed25519; empty: no such token is
+	Published  Keys   // what an issuer publishes; nil: nothing
 	Issuer     string // iss; empty: not looked at
 	Audience   string // one of aud; empty: not looked at
+}
+
+// Keys is the public keys that an issuer publishes under names, kid (RFC 7517,
+// 4.5). It must be safe for concurrent use and must not block.
+type Keys interface {
+	// Key returns the key of a name, if there is one that is used with alg.
+	Key(kid, alg string) (key any, ok bool)
 }
 
 // Verified is what a token says that was found good.
@@ -58,16 +67,21 @@ type Verified struct {
 type Refusal struct {
 	Code    wire.Code
 	Message string
+
+	// UnknownKey says that the token names a key that Keys does not have. It may
+	// be new: ask again when the issuer's keys were read again.
+	UnknownKey bool
 }
 
 func (r *Refusal) Error() string { return "token: " + string(r.Code) + ": " + r.Message }
 
 // refuse makes an error of what is wrong with a token.
-func refuse(message string) error { return &Refusal{wire.Unauthorized, message} }
+func refuse(message string) *Refusal { return &Refusal{Code: wire.Unauthorized, Message: message} }
 
 // Verifier checks tokens. Safe for concurrent use.
 type Verifier struct {
 	keys     map[string]jwt.VerificationKeySet // by algorithm
+	issued   Keys                              // nil: none are published
 	parser   *jwt.Parser
 	algs     string // of keys, for messages
 	issuer   string
@@ -92,18 +106,30 @@ func New(cfg Config) (*Verifier, error) {
 			return nil, err
 		}
 	}
-	if cfg.Secret != "" {
-		if err := CheckSecret(cfg.Secret); err != nil {
+	var secrets []jwt.VerificationKey
+	for _, secret := range []string{cfg.Secret, cfg.Previous} {
+		if secret == "" {
+			continue
+		}
+		if err := CheckSecret(secret); err != nil {
 			return nil, err
 		}
-		keys[jwt.SigningMethodHS256.Alg()] = jwt.VerificationKeySet{Keys: []jwt.VerificationKey{[]byte(cfg.Secret)}}
+		secrets = append(secrets, []byte(secret))
 	}
-	if len(keys) == 0 {
+	if len(secrets) > 0 {
+		keys[jwt.SigningMethodHS256.Alg()] = jwt.VerificationKeySet{Keys: secrets}
+	}
+	algs := slices.Collect(maps.Keys(keys))
+	if cfg.Published != nil {
+		algs = append(algs, published()...)
+	}
+	if len(algs) == 0 {
 		return nil, ErrNoKey
 	}
-	algs := slices.Sorted(maps.Keys(keys))
+	slices.Sort(algs)
+	algs = slices.Compact(algs)
 	return &Verifier{
-		keys: keys,
+		keys: keys, issued: cfg.Published,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods(algs),
 			jwt.WithStrictDecoding(), // else one signature has several spellings
@@ -123,8 +149,15 @@ func (v *Verifier) Verify(text string, now time.Time) (Verified, error) {
 		return Verified{}, refuse(fmt.Sprintf("the token is longer than %d bytes", MaxBytes))
 	}
 	var p payload
-	if _, err := v.parser.ParseWithClaims(text, &p, v.key); err != nil {
-		return Verified{}, v.explain(err)
+	unknown := false
+	key := func(t *jwt.Token) (keys any, err error) {
+		keys, unknown, err = v.key(t)
+		return keys, err
+	}
+	if _, err := v.parser.ParseWithClaims(text, &p, key); err != nil {
+		refused := v.explain(err)
+		refused.UnknownKey = unknown
+		return Verified{}, refused
 	}
 	user, ok := asText(p.claims["sub"])
 	if !ok || !subject.ValidUser(user) {
@@ -152,15 +185,27 @@ func (v *Verifier) Verify(text string, now time.Time) (Verified, error) {
 // (RFC 7515, 4.1.11); golang-jwt leaves that to us.
 var errCritical = errors.New("the token has critical headers, which are not known here")
 
-func (v *Verifier) key(t *jwt.Token) (any, error) {
+// key returns all keys that may have signed the token. unknown says that it
+// names one that is not among them.
+func (v *Verifier) key(t *jwt.Token) (keys jwt.VerificationKeySet, unknown bool, err error) {
 	if _, ok := t.Header["crit"]; ok {
-		return nil, errCritical
+		return keys, false, errCritical
 	}
-	return v.keys[t.Method.Alg()], nil
+	alg := t.Method.Alg()
+	keys = v.keys[alg]
+	kid, _ := t.Header["kid"].(string)
+	if v.issued == nil || kid == "" || !slices.Contains(published(), alg) {
+		return keys, false, nil
+	}
+	key, ok := v.issued.Key(kid, alg)
+	if !ok {
+		return keys, true, nil
+	}
+	return jwt.VerificationKeySet{Keys: append([]jwt.VerificationKey{key}, keys.Keys...)}, false, nil
 }
 
 // explain words what golang-jwt found. Its own texts may quote the token.
-func (v *Verifier) explain(err error) error {
+func (v *Verifier) explain(err error) *Refusal {
 	switch {
 	case errors.Is(err, errCritical):
 		return refuse(errCritical.Error())
