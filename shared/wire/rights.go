@@ -13,14 +13,15 @@ type Marks struct {
 }
 
 // JoinsAsk is many JoinAsks at once, for members whose rights may have
-// changed. Gateway → hub.svc.authz.joins. At most 500; their AtLeast is not
-// read, this one holds for all.
+// changed. Gateway → hub.svc.authz.joins. At most 500, with 1,000 rooms in all;
+// their AtLeast is not read, this one holds for all.
 type JoinsAsk struct {
 	AtLeast Marks     `json:"atLeast"`
 	Asks    []JoinAsk `json:"asks"`
 }
 
-// JoinsAnswer answers JoinsAsk, in its order.
+// JoinsAnswer answers JoinsAsk, in its order. A question that cannot be
+// understood has no rooms, which denies all of its.
 type JoinsAnswer struct {
 	Answers []JoinAnswer `json:"answers"`
 }
