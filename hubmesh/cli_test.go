@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -412,6 +413,36 @@ func TestAPolicyFileIsCheckedAppliedAndShown(t *testing.T) {
 		out = strings.ReplaceAll(out, h.dir+string(filepath.Separator), "")
 		if out != c.out || status != c.status || !strings.Contains(faults, c.faults) || c.faults == "" && faults != "" {
 			t.Errorf("%s = %d %q %q, want %d %q %q", c.args, status, out, faults, c.status, c.out, c.faults)
+		}
+	}
+}
+
+func TestWhySaysWhichRuleClaimOrRelationsDecided(t *testing.T) {
+	h := dev(t, t.TempDir())
+	nats := []string{"HUBMESH_NATS_URL=" + h.nats}
+	rules := "task:\n  join: member(room)\n  publish: member(room) && !(\"readonly\" in claims)\n"
+	if err := os.WriteFile(filepath.Join(h.dir, "p.yaml"), []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"relation add team:red member ann", "relation add task:1 parent team:red", "policy apply p.yaml"} {
+		if _, faults, status := run(t, h.dir, nats, strings.Fields(args)...); status != 0 {
+			t.Fatalf("%s = %d %s", args, status, faults)
+		}
+	}
+	const member = "    rule       HUB_POLICY task.join: member(room)\n    relations  task.1.parent.team.red, team.red.member.user.ann\n"
+	for args, want := range map[string]string{
+		"why ann task:1 --claim readonly=true": "ann in task:1\n  may subscribe, signal, presence, history\n" + member +
+			"  may not publish\n    rule       HUB_POLICY task.publish: member(room) && !(\"readonly\" in claims)\n" +
+			"    relations  task.1.parent.team.red, team.red.member.user.ann\n    claims     readonly\n",
+		"why bob project:7 --claim projects=7": "bob in project:7\n  may subscribe, signal, publish, presence, history\n    rule       built-in: ",
+		"why eve safe:1":                       "eve in safe:1\n  may not subscribe, signal, publish, presence, history\n    rule       built-in: ",
+	} {
+		out, faults, status := run(t, h.dir, nats, strings.Fields(args)...)
+		for deadline := time.Now().Add(30 * time.Second); !strings.HasPrefix(out, want) && time.Now().Before(deadline); {
+			out, faults, status = run(t, h.dir, nats, strings.Fields(args)...) // authz hears of what was written a little later
+		}
+		if status != 0 || faults != "" || !strings.HasPrefix(out, want) {
+			t.Errorf("%s = %d %q\n%s\nwant\n%s", args, status, faults, out, want)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -59,35 +61,48 @@ func (w *why) Run(ctx context.Context, c console) error {
 	})
 }
 
-// explained is the answer in words.
+// explained is the answer in words. Rights that were decided alike are told
+// together.
 func explained(user, room string, a wire.ExplainAnswer) string {
-	var b strings.Builder
-	can := "may not do anything"
-	if len(a.Rights.Can) > 0 {
-		words := make([]string, len(a.Rights.Can))
-		for i, r := range a.Rights.Can {
-			words[i] = string(r)
-		}
-		can = "may " + strings.Join(words, ", ")
-	}
-	fmt.Fprintf(&b, "%s %s in %s\n", user, can, room)
+	var groups [][]wire.Right
 	for _, right := range []wire.Right{wire.Subscribe, wire.Signal, wire.Publish, wire.Presence, wire.History} {
-		w, ok := a.Why[right]
-		if !ok {
+		if _, ok := a.Why[right]; !ok {
 			continue
 		}
-		said := "deny"
-		if w.Allow {
-			said = "allow"
+		like := func(g []wire.Right) bool { return reflect.DeepEqual(a.Why[g[0]], a.Why[right]) }
+		if i := slices.IndexFunc(groups, like); i >= 0 {
+			groups[i] = append(groups[i], right)
+			continue
 		}
-		fmt.Fprintf(&b, "  %-10s %-5s  %s: %s\n", right, said, w.From, strings.Join(strings.Fields(w.Rule), " "))
+		groups = append(groups, []wire.Right{right})
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s in %s\n", user, room)
+	for _, group := range groups {
+		w := a.Why[group[0]]
+		said := "may not"
+		if w.Allow {
+			said = "may"
+		}
+		fmt.Fprintf(&b, "  %s %s\n", said, listed(group))
 		for _, note := range []struct{ what, text string }{
-			{"relations", strings.Join(w.Chain, ", ")}, {"claims", strings.Join(w.Claims, ", ")}, {"fault", w.Error},
+			{"rule", w.From + ": " + strings.Join(strings.Fields(w.Rule), " ")},
+			{"relations", strings.Join(w.Chain, ", ")},
+			{"claims", strings.Join(w.Claims, ", ")},
+			{"fault", w.Error},
 		} {
 			if note.text != "" {
-				fmt.Fprintf(&b, "%20s%s: %s\n", "", note.what, note.text)
+				fmt.Fprintf(&b, "    %-9s  %s\n", note.what, note.text)
 			}
 		}
 	}
 	return b.String()
+}
+
+func listed(rights []wire.Right) string {
+	words := make([]string, len(rights))
+	for i, r := range rights {
+		words[i] = string(r)
+	}
+	return strings.Join(words, ", ")
 }
