@@ -1,4 +1,4 @@
-// Runs the tests against the real programs, which it builds from this
+// Runs the tests against the real hubmesh, which it builds from this
 // repository first.
 //
 //   node scripts/test.mjs                    all of test/*.test.ts
@@ -23,16 +23,14 @@ function run(command, args, options) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-/** Builds the programs, unless HUBMESH_PROGRAMS is a folder that has them. */
-function programs() {
-  const given = process.env.HUBMESH_PROGRAMS;
+/** Builds hubmesh, unless HUBMESH_PROGRAM is one. */
+function program() {
+  const given = process.env.HUBMESH_PROGRAM;
   if (given) return given;
-  const made = mkdtempSync(join(tmpdir(), "hubmesh-programs-"));
+  const made = mkdtempSync(join(tmpdir(), "hubmesh-program-"));
   process.on("exit", () => rmSync(made, { recursive: true, force: true }));
-  const house = { cwd: "../.." };
-  run("go", ["build", "-o", join(made, "hubmesh"), "./hubmesh"], house);
-  run("go", ["build", "-o", join(made, "gateway"), "./gateway/cmd/gateway"], house);
-  return made;
+  run("go", ["build", "-o", join(made, "hubmesh"), "./hubmesh"], { cwd: "../.." });
+  return join(made, "hubmesh");
 }
 
 const wanted = readdirSync("test").filter((f) => f.endsWith(".test.ts") && (!names.length || names.some((n) => f.startsWith(n))));
@@ -41,9 +39,9 @@ await build({
   entryPoints: wanted.map((f) => `test/${f}`), outdir: ".build", bundle: true, packages: "external",
   platform: "node", format: "esm", target: "node20", sourcemap: "inline", logLevel: "warning",
 });
-const env = { ...process.env, HUBMESH_PROGRAMS: programs(), NODE_NO_WARNINGS: "1" };
+const env = { ...process.env, HUBMESH_PROGRAM: program(), NODE_NO_WARNINGS: "1" };
 const files = wanted.map((f) => `.build/${f.replace(/ts$/, "js")}`);
 for (let n = 1; n <= times; n++) {
   if (times > 1) console.log(`\n== ${n} of ${times}`);
-  run(process.execPath, ["--enable-source-maps", "--test", "--test-concurrency=2", ...files], { env });
+  run(process.execPath, ["--enable-source-maps", "--test", "--test-reporter=spec", "--test-concurrency=2", ...files], { env });
 }

@@ -5,7 +5,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, type TestContext } from "node:test";
@@ -14,7 +13,7 @@ import { Hub, type HubOptions } from "hubmesh-client";
 import WebSocket from "ws";
 
 const secret = "a secret that is long enough for HS256";
-const programs = process.env["HUBMESH_PROGRAMS"];
+const program = process.env["HUBMESH_PROGRAM"];
 
 /** How long anything may take on a machine that is busy with other things. */
 export const patience = 60_000;
@@ -39,82 +38,89 @@ export async function until(what: string, so: () => unknown): Promise<void> {
   }
 }
 
-/** A port that nobody listened on a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-/** A program that serves clients on a port. */
+/** One `hubmesh dev`, which says where it listens: on ports that were free. */
 export class Program {
   readonly #process: ChildProcess;
   readonly #ended: Promise<unknown>;
   #said = "";
+  #told = false; // to end
 
-  constructor(name: string, args: string[], readonly port: number, env: Record<string, string>) {
-    if (!programs) throw new Error("there are no programs to test against: run npm test");
-    this.#process = spawn(join(programs, name), args, {
-      env: { ...process.env, HUBMESH_LISTEN: `127.0.0.1:${port}`, HUBMESH_LOG: "error", HUBMESH_JWT_SECRET: secret, HUBMESH_ALLOWED_ORIGINS: "*", ...env },
+  private constructor(env: Record<string, string>) {
+    if (!program) throw new Error("there is no program to test against: run npm test");
+    this.#process = spawn(program, ["dev"], {
+      env: {
+        ...process.env, HUBMESH_LISTEN: "127.0.0.1:0", HUBMESH_LOG: "error", HUBMESH_DRAIN: "1s",
+        HUBMESH_JWT_SECRET: secret, HUBMESH_ALLOWED_ORIGINS: "*", ...env,
+      },
     });
     this.#ended = once(this.#process, "exit");
+    this.#process.once("exit", (code, signal) => {
+      if (!this.#told) console.error(`hubmesh has ended by itself, with ${code ?? signal}: ${this.#said}`);
+    });
     for (const out of [this.#process.stdout, this.#process.stderr]) out?.on("data", (data) => (this.#said += data));
+  }
+
+  /** Starts one, which ends with the test at the latest. */
+  static async start(t: Ends, env: Record<string, string>): Promise<Program> {
+    const started = new Program(env);
+    t.after(() => started.end("SIGKILL"));
+    await until("hubmesh says where it is", () => /clients.*\n[^]*\n\n/.test(started.#said));
+    return started;
+  }
+
+  #address(scheme: string): { url: string; port: number } {
+    const [url, port] = this.#said.match(new RegExp(`${scheme}://127\\.0\\.0\\.1:(\\d+)`))!;
+    return { url, port: Number(port) };
+  }
+
+  get port(): number {
+    return this.#address("ws").port;
   }
 
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  async ready(): Promise<this> {
-    await until(`${this.url} is ready`, async () => {
-      if (this.#process.exitCode !== null) throw new Error(`it ended: ${this.#said}`);
-      return fetch(`${this.url}/api/v1/health/ready`).then((answer) => answer.ok, () => false);
-    });
-    return this;
+  get natsURL(): string {
+    return this.#address("nats").url;
   }
 
   async end(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    this.#told = true;
     this.#process.kill(signal);
     await this.#ended;
   }
 }
 
+/** What ends with a test. */
+type Ends = Pick<TestContext, "after">;
+
 /** The whole of hubmesh in one process, whose gateway is `main`. */
 export class House {
-  readonly #t: Pick<TestContext, "after">;
+  readonly #t: Ends;
   #gateways = 0;
 
-  private constructor(t: Pick<TestContext, "after">, readonly main: Program, readonly nats: NatsConnection, readonly natsURL: string) {
+  private constructor(t: Ends, readonly main: Program, readonly nats: NatsConnection) {
     this.#t = t;
   }
 
   /** Starts one, which ends with the test. */
-  static async start(t: Pick<TestContext, "after">, env: Record<string, string> = {}): Promise<House> {
+  static async start(t: Ends, env: Record<string, string> = {}): Promise<House> {
     const dir = await mkdtemp(join(tmpdir(), "hubmesh-client-"));
-    const natsListen = `127.0.0.1:${await freePort()}`;
-    const main = new Program("hubmesh", ["dev"], await freePort(), {
-      HUBMESH_DATA_DIR: dir, HUBMESH_DEV_NATS_LISTEN: natsListen, HUBMESH_GATEWAY_ID: "main", HUBMESH_DRAIN: "1s", ...env,
+    const main = await Program.start(t, {
+      HUBMESH_DATA_DIR: dir, HUBMESH_DEV_NATS_LISTEN: "127.0.0.1:0", HUBMESH_GATEWAY_ID: "main", ...env,
     });
-    t.after(async () => {
-      await main.end("SIGKILL");
-      await rm(dir, { recursive: true, force: true });
-    });
-    await main.ready();
-    const nats = await connect({ servers: natsListen });
+    t.after(() => rm(dir, { recursive: true, force: true }));
+    const nats = await connect({ servers: main.natsURL });
     t.after(() => nats.close());
-    return new House(t, main, nats, `nats://${natsListen}`);
+    return new House(t, main, nats);
   }
 
   /** One more gateway, in a process of its own. */
-  async gateway(env: Record<string, string> = {}): Promise<Program> {
-    const gateway = new Program("gateway", [], await freePort(), {
-      HUBMESH_NATS_URL: this.natsURL, HUBMESH_GATEWAY_ID: `g${++this.#gateways}`, HUBMESH_ADMIN_LISTEN: "127.0.0.1:0", HUBMESH_DRAIN: "1s", ...env,
+  gateway(): Promise<Program> {
+    return Program.start(this.#t, {
+      HUBMESH_NATS_URL: this.main.natsURL, HUBMESH_GATEWAY_ID: `g${++this.#gateways}`, HUBMESH_DEV_WITHOUT: "authz,presence,ratelimit",
     });
-    this.#t.after(() => gateway.end("SIGKILL"));
-    return gateway.ready();
   }
 
   /** Publishes durably, as a backend does, and returns the offset. */
@@ -156,7 +162,7 @@ export function sharedHouse(env?: Record<string, string>): () => House {
 }
 
 /** A hub that ends with the test, and comes back soon. */
-export function client(t: Pick<TestContext, "after">, url: string, user: string, options: HubOptions = {}): Hub {
+export function client(t: Ends, url: string, user: string, options: HubOptions = {}): Hub {
   const hub = new Hub(url, { WebSocket, token: () => token(user), backoff: { first: 50, most: 200 }, ...options });
   t.after(() => hub.close());
   return hub;
