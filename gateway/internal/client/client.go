@@ -53,6 +53,7 @@ type House struct {
 	log      *slog.Logger
 	frame    room.Frame
 	pools    *pools
+	shares   shares
 	desk     *rights.Desk
 	revoked  *rights.Revoked
 	registry *registry
@@ -66,6 +67,7 @@ func New(cfg Config, rooms *room.Rooms, r *relay.Relay, a *ask.Asker, w *rights.
 	h := &House{
 		cfg: cfg, rooms: rooms, relay: r, asker: a, meter: m, log: log, frame: framing,
 		pools:    &pools{limit: cfg.User, asker: a, meter: m, now: cfg.Now, users: map[string]*pool{}},
+		shares:   shares{free: replayBytes},
 		messages: quota.MessageRule(cfg.Messages),
 		signals:  quota.SignalRule(cfg.Signals),
 		desk:     w.Desk, revoked: w.Revoked, registry: newRegistry(),
@@ -111,6 +113,7 @@ type Client struct {
 	listing listing // guarded by the registry
 
 	replays  map[string]*replay // by room key; rooms that are entered by way of their past
+	reads    time.Time          // since when it reads what was replayed to it; zero: it has all
 	messages quota.Bucket
 	signals  quota.Bucket
 	parked   []frame.In // waits for tokens of the user
@@ -164,6 +167,9 @@ func (c *Client) Tick(now time.Time) {
 	c.do(func() {
 		c.write(c.talk.Pulse(now))
 		c.carry(c.sess.Tick(now))
+		if c.hogs(now) {
+			c.carry(c.sess.End(frame.TooSlow))
+		}
 	})
 	if n := c.Outbox().Thrown(); n > 0 {
 		c.house.meter.Thrown.Add(float64(n))

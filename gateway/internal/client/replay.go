@@ -2,6 +2,7 @@ package client
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/hubmesh/hubmesh/gateway/internal/frame"
 	"github.com/hubmesh/hubmesh/gateway/internal/relay"
@@ -11,9 +12,10 @@ import (
 	"github.com/hubmesh/hubmesh/shared/wire"
 )
 
-// replay is a room on its way: its past is offered to the client page by page,
-// each when the one before is written, until the client is where the log is;
-// there it enters. Nothing is held back for it meanwhile.
+// replay is a room on its way: its past is offered to the client part by part,
+// each when the one before is written and there is memory for it, until the
+// client is where the log is; there it enters. Between two parts it holds its
+// place in the log and nothing else, and nothing is held back for it.
 type replay struct {
 	room  subject.Room
 	key   string
@@ -43,56 +45,94 @@ func (c *Client) replay(list []session.Replay) {
 	}
 }
 
-// step goes on with a replay, unless the client has left the room, asked anew
-// or ended.
-func (c *Client) step(rp *replay) {
+// goesOn reports whether a replay does: not where the client has left the room,
+// asked anew or ended.
+func (c *Client) goesOn(rp *replay) bool {
 	if c.replays[rp.key] != rp {
-		return
+		return false
 	}
 	if _, ended := c.Outbox().End(); ended {
 		c.replays = nil
-		return
+		return false
 	}
-	upTo, caught := c.house.rooms.Catch(c.member, rp.key, rp.after)
-	rp.after.Offset = upTo
-	switch caught {
-	case room.Entered:
-		delete(c.replays, rp.key)
-	case room.Behind:
-		c.pace(func() { c.step(rp) })
-	case room.Unheld:
-		c.house.relay.Replay(rp.room, rp.after, func(page []*room.Entry, upTo uint64, err error) {
-			c.post(func() { c.turnPage(rp, page, upTo, err) })
-		})
-	case room.Anew:
-		c.carry(c.sess.End(frame.Restart))
+	return true
+}
+
+// step goes on with a replay when there is memory for a part.
+func (c *Client) step(rp *replay) {
+	if c.goesOn(rp) {
+		c.house.shares.take(mostOfPart, func() { c.post(func() { c.part(rp) }) })
 	}
 }
 
-// turnPage offers what was read from the log, in parts.
+// part offers the next part, from memory or from the log. It has a share.
+func (c *Client) part(rp *replay) {
+	if !c.goesOn(rp) {
+		c.house.shares.give(mostOfPart)
+		return
+	}
+	upTo, bytes, caught := c.house.rooms.Catch(c.member, rp.key, rp.after)
+	rp.after.Offset = upTo
+	if caught == room.Unheld {
+		c.house.relay.Replay(rp.room, rp.after, func(page []*room.Entry, upTo uint64, err error) {
+			c.post(func() { c.turnPage(rp, page, upTo, err) })
+		})
+		return
+	}
+	c.offered(bytes, rp)
+	switch caught {
+	case room.Entered:
+		delete(c.replays, rp.key)
+	case room.Anew:
+		c.carry(c.sess.End(frame.Restart))
+	case room.Behind, room.Unheld: // it goes on
+	}
+}
+
+// turnPage offers a part of what was read from the log.
 func (c *Client) turnPage(rp *replay, page []*room.Entry, upTo uint64, err error) {
-	if c.replays[rp.key] != rp {
+	if !c.goesOn(rp) {
+		c.house.shares.give(mostOfPart)
 		return
 	}
 	if err != nil {
 		// The rest cannot be had without a hole, or not now: the client learns
 		// which when it is back.
+		c.house.shares.give(mostOfPart)
 		c.carry(c.sess.End(frame.Restart))
 		return
 	}
-	far, all := c.house.rooms.Replay(c.member, page, rp.after.Offset)
+	far, bytes, all := c.house.rooms.Replay(c.member, page, rp.after.Offset)
 	rp.after.Offset = far
-	if !all {
-		c.pace(func() { c.turnPage(rp, page, upTo, nil) })
-		return
+	if all {
+		rp.after.Offset = max(far, upTo)
 	}
-	rp.after.Offset = max(far, upTo)
-	c.pace(func() { c.step(rp) })
+	c.offered(bytes, rp)
 }
 
-// pace does f when the client has been written what it was offered.
-func (c *Client) pace(f func()) {
-	c.Outbox().WhenRelieved(true, func() { c.post(f) })
+// offered keeps of a share what was offered, until it is written, and then
+// goes on with the replay.
+func (c *Client) offered(bytes int, rp *replay) {
+	if c.reads.IsZero() {
+		c.reads = c.house.cfg.Now()
+	}
+	c.house.shares.give(mostOfPart - bytes)
+	c.Outbox().WhenRelieved(true, func() {
+		c.house.shares.give(bytes)
+		c.post(func() {
+			c.reads = time.Time{}
+			c.step(rp)
+		})
+	})
+}
+
+// slowest is how long a client may take to read a part while others wait for
+// its share.
+const slowest = 15 * time.Second
+
+// hogs reports whether the client keeps memory that others wait for.
+func (c *Client) hogs(now time.Time) bool {
+	return !c.reads.IsZero() && now.Sub(c.reads) > slowest && c.house.shares.wanted()
 }
 
 // look finds out what rooms hold of what the client wants.

@@ -10,8 +10,8 @@ import (
 // readEntries reads a room's entries after an offset: a page, or all there are
 // when the log was as st says. What is known to lie far apart is picked, and
 // the rest read in order.
-func (r *Relay) readEntries(ctx context.Context, st follow.State, filter string, after uint64) (*page, error) {
-	got, upTo, err := r.pickEntries(ctx, st, filter, after)
+func (r *Relay) readEntries(ctx context.Context, st follow.State, filter string, after uint64, size pageSize) (*page, error) {
+	got, upTo, err := r.pickEntries(ctx, st, filter, after, size)
 	if err != nil {
 		return nil, err
 	}
@@ -21,7 +21,7 @@ func (r *Relay) readEntries(ctx context.Context, st follow.State, filter string,
 			p.entries = append(p.entries, r.entry(e))
 			bytes += len(e.Data)
 		}
-		if len(p.entries) >= pageEntries || bytes >= pageBytes {
+		if len(p.entries) >= size.entries || bytes >= size.bytes {
 			p.upTo = upTo
 			return p, nil
 		}
@@ -40,13 +40,13 @@ func (r *Relay) readEntries(ctx context.Context, st follow.State, filter string,
 // trails know to lie far apart, and how far it goes. Where they know nothing,
 // one of theirs is gone, or the log is not the one that they were made of, it
 // is none: the log is then read in order, and the leader says what is missing.
-func (r *Relay) pickEntries(ctx context.Context, st follow.State, filter string, after uint64) (got []follow.Entry, upTo uint64, err error) {
+func (r *Relay) pickEntries(ctx context.Context, st follow.State, filter string, after uint64, size pageSize) (got []follow.Entry, upTo uint64, err error) {
 	f, ok := r.trails.since(st.Epoch, filter, after, st.Last)
 	if !ok {
 		return nil, after, nil
 	}
-	want := append([]uint64{f.end}, f.offsets[:min(len(f.offsets), pageEntries)]...)
-	read, err := r.reader.Pick(ctx, want, pageBytes)
+	want := append([]uint64{f.end}, f.offsets[:min(len(f.offsets), size.entries)]...)
+	read, err := r.reader.Pick(ctx, want, size.bytes)
 	if errors.Is(err, follow.ErrGone) {
 		return nil, after, nil
 	}

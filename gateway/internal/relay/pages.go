@@ -1,8 +1,10 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,19 +23,50 @@ const (
 	pagesBytes = 32 << 20         // that such pages may hold together
 )
 
-// pageKey names a read: what a room holds after an offset.
+// pageKey names a read: what a room holds after an offset, so much of it.
 type pageKey struct {
 	room  string
 	after frame.Position
+	size  pageSize
 }
 
-// page is a part of a room's past. It is shared by all who come back to the
-// same place.
+// pageSize is how much is read at once.
+type pageSize struct {
+	entries, bytes int
+	counted        bool // what is behind it is, too
+}
+
+// judged is read to judge a position, and to tell how much was missed since.
+func judged() pageSize { return pageSize{entries: 500, bytes: 1 << 20, counted: true} }
+
+// replayed is read for who is further behind: what it is offered at once. More
+// would be of no use where pages are not kept for long.
+func replayed() pageSize { return pageSize{entries: room.PartEntries, bytes: room.PartBytes} }
+
+// page is a part of a room's past. It is shared by all who come back to a place
+// in it.
 type page struct {
 	entries []*room.Entry
-	upTo    uint64 // the room's events up to here are in it
-	behind  int    // events of the room behind it
+	after   frame.Position // what came before is not in it
+	upTo    uint64         // the room's events up to here are in it
+	behind  int            // events of the room behind it,
+	counted bool           // where they were counted
 	err     error
+}
+
+// tells reports whether a page tells what is asked for.
+func (p *page) tells(key pageKey) bool {
+	if key.size.counted && !p.counted {
+		return false
+	}
+	at := key.after
+	return p.after == at || p.after.Epoch == at.Epoch && p.after.Offset < at.Offset && at.Offset < p.upTo
+}
+
+// behindOf is the entries after an offset.
+func (p *page) behindOf(after uint64) []*room.Entry {
+	n, _ := slices.BinarySearchFunc(p.entries, after+1, func(e *room.Entry, offset uint64) int { return cmp.Compare(e.Offset, offset) })
+	return p.entries[n:]
 }
 
 // pages reads each part of the past once for all who ask for it while it is
@@ -43,14 +76,15 @@ type pages struct {
 
 	mu    sync.Mutex // guards all below
 	open  map[pageKey][]func(*page)
-	kept  map[pageKey]*page
-	order []keptPage // oldest first
+	kept  map[string][]*page // by room
+	order []keptPage         // oldest first
 	bytes int
 	reads uint64 // of the log, for figures
 }
 
 type keptPage struct {
-	key   pageKey
+	room  string
+	page  *page
 	bytes int
 	until time.Time
 }
@@ -58,7 +92,7 @@ type keptPage struct {
 func newPages() pages {
 	return pages{
 		todo: make(chan func(context.Context), readsQueue),
-		open: map[pageKey][]func(*page){}, kept: map[pageKey]*page{},
+		open: map[pageKey][]func(*page){}, kept: map[string][]*page{},
 	}
 }
 
@@ -92,12 +126,13 @@ func (p *pages) do(f func(context.Context)) (queued bool) {
 	}
 }
 
-// get answers with the page at key, which read reads if nobody has. answer is
+// get answers with a page that tells what key names, which read reads if nobody has. answer is
 // called on the caller's goroutine or on one of Serve's, and must not block.
 func (p *pages) get(key pageKey, read func(context.Context) *page, answer func(*page)) {
 	p.mu.Lock()
 	p.expire(time.Now())
-	if kept := p.kept[key]; kept != nil {
+	if i := slices.IndexFunc(p.kept[key.room], func(kept *page) bool { return kept.tells(key) }); i >= 0 {
+		kept := p.kept[key.room][i]
 		p.mu.Unlock()
 		answer(kept)
 		return
@@ -134,8 +169,8 @@ func (p *pages) settle(key pageKey, got *page) {
 		for _, e := range got.entries {
 			size += e.Size
 		}
-		p.kept[key] = got
-		p.order = append(p.order, keptPage{key, size, time.Now().Add(pagesFor)})
+		p.kept[key.room] = append(p.kept[key.room], got)
+		p.order = append(p.order, keptPage{key.room, got, size, time.Now().Add(pagesFor)})
 		p.bytes += size
 		p.expire(time.Now())
 	}
@@ -148,8 +183,13 @@ func (p *pages) settle(key pageKey, got *page) {
 // expire forgets pages that are old or too much, oldest first.
 func (p *pages) expire(now time.Time) {
 	for len(p.order) > 0 && (p.bytes > pagesBytes || now.After(p.order[0].until)) {
-		delete(p.kept, p.order[0].key)
-		p.bytes -= p.order[0].bytes
+		oldest := p.order[0]
+		rest := slices.DeleteFunc(p.kept[oldest.room], func(kept *page) bool { return kept == oldest.page })
+		if p.kept[oldest.room] = rest; len(rest) == 0 {
+			delete(p.kept, oldest.room)
+		}
+		p.bytes -= oldest.bytes
+		p.order[0] = keptPage{} // lets it go
 		p.order = p.order[1:]
 	}
 }

@@ -47,13 +47,13 @@ func (r *Relay) Judge(of subject.Room, since frame.Position, id string, answer f
 		answer(Span{After: since, UpTo: past.At, Events: events}, true)
 		return
 	}
-	r.page(of, since, func(p *page) {
+	r.page(of, since, judged(), func(p *page) {
 		if p.err != nil {
 			r.log.Debug("relay: what was missed cannot be replayed", obs.Room, of.String(), "offset", since.Offset, obs.Err, p.err)
 			answer(Span{}, false)
 			return
 		}
-		events, _ := r.rooms.Count(p.entries, id)
+		events, _ := r.rooms.Count(p.behindOf(since.Offset), id)
 		// Not up to the log's end, if there is more than the page: a replica
 		// that is behind may have counted too few.
 		answer(Span{After: since, UpTo: frame.Position{Epoch: since.Epoch, Offset: p.upTo}, Events: events + p.behind}, true)
@@ -79,22 +79,17 @@ func (k *keeps) surely(epoch string, entries int, oldestMs int64) bool {
 		(k.age <= 0 || oldestMs == 0 || time.Since(time.UnixMilli(oldestMs)) < k.age/2)
 }
 
-// Replay answers with the next part of a room's past after a position, read
-// from the log, and how far it goes. The error says that it cannot be had
+// Replay answers with a part of a room's past that goes on after a position,
+// read from the log, and how far it goes; it may begin before. The error says that it cannot be had
 // without a hole any more.
 func (r *Relay) Replay(of subject.Room, after frame.Position, answer func(entries []*room.Entry, upTo uint64, err error)) {
-	r.page(of, after, func(p *page) { answer(p.entries, p.upTo, p.err) })
+	r.page(of, after, replayed(), func(p *page) { answer(p.entries, p.upTo, p.err) })
 }
 
-func (r *Relay) page(of subject.Room, after frame.Position, answer func(*page)) {
-	key := pageKey{of.Key(), after}
-	r.pages.get(key, func(ctx context.Context) *page { return r.readPage(ctx, of, after) }, answer)
+func (r *Relay) page(of subject.Room, after frame.Position, size pageSize, answer func(*page)) {
+	key := pageKey{of.Key(), after, size}
+	r.pages.get(key, func(ctx context.Context) *page { return r.readPage(ctx, of, after, size) }, answer)
 }
-
-const (
-	pageEntries = 500     // of one page that is shared
-	pageBytes   = 1 << 20 // after which no more is read into a page
-)
 
 // readAgain is the pause after an answer that proves nothing.
 const readAgain = 50 * time.Millisecond
@@ -102,9 +97,9 @@ const readAgain = 50 * time.Millisecond
 // readPage reads a room's events after a position, and proves that none is
 // missing between. While the stream has no leader that could tell it tries
 // again, until ctx ends.
-func (r *Relay) readPage(ctx context.Context, of subject.Room, after frame.Position) *page {
+func (r *Relay) readPage(ctx context.Context, of subject.Room, after frame.Position, size pageSize) *page {
 	for {
-		p, err := r.tryPage(ctx, of, after)
+		p, err := r.tryPage(ctx, of, after, size)
 		if err == nil {
 			return p
 		}
@@ -121,7 +116,7 @@ func (r *Relay) readPage(ctx context.Context, of subject.Room, after frame.Posit
 	}
 }
 
-func (r *Relay) tryPage(ctx context.Context, of subject.Room, after frame.Position) (*page, error) {
+func (r *Relay) tryPage(ctx context.Context, of subject.Room, after frame.Position, size pageSize) (*page, error) {
 	st, err := r.reader.State(ctx)
 	switch {
 	case err != nil:
@@ -132,11 +127,12 @@ func (r *Relay) tryPage(ctx context.Context, of subject.Room, after frame.Positi
 		return nil, errAnew
 	}
 	filter := r.tree.Event(of)
-	p, err := r.readEntries(ctx, st, filter, after.Offset)
+	p, err := r.readEntries(ctx, st, filter, after.Offset, size)
 	if err != nil {
 		return nil, err
 	}
-	if p.upTo < st.Last {
+	p.after, p.counted = after, size.counted || p.upTo >= st.Last
+	if size.counted && p.upTo < st.Last {
 		if p.behind, _, err = r.remaining(ctx, filter, p.upTo); err != nil {
 			return nil, err
 		}

@@ -57,7 +57,7 @@ func BenchmarkStoreDuringReplays(b *testing.B) {
 			for range readers {
 				wg.Go(func() {
 					for ctx.Err() == nil {
-						r.readPage(ctx, subject.Room{Type: "task", ID: "a"}, from)
+						r.readPage(ctx, subject.Room{Type: "task", ID: "a"}, from, judged())
 					}
 				})
 			}

@@ -63,7 +63,7 @@ type Relay struct {
 	critic *critic
 
 	follower *follow.Follower
-	reader   *follow.Reader
+	reader   *follow.Reader // of rooms' pasts
 	subs     []*nats.Subscription
 	pages    pages
 	trails   *trails
@@ -102,11 +102,13 @@ func Listen(ctx context.Context, cfg Config, nc *nats.Conn, asker *natsconn.Aske
 	if err != nil {
 		return nil, err
 	}
-	r.follower, r.reader = f, follow.NewReader(r.past, what)
+	r.follower = f
+	r.trails = newTrails(follow.NewReader(r.past, what), m, log)
+	what.Page = room.PartEntries
+	r.reader = follow.NewReader(r.past, what)
 	if err := r.findMark(); err != nil {
 		return nil, err
 	}
-	r.trails = newTrails(r.reader, m, log)
 	base, w := f.Position()
 	r.trails.begin(base, w)
 	rooms.Move(frame.Position{Epoch: r.epoch(base), Offset: w})

@@ -38,7 +38,7 @@ func (b *bus) picked(t *testing.T, after uint64) (offsets []uint64, upTo uint64)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, upTo, err := b.pickEntries(t.Context(), st, "hub.event.task.a", after)
+	got, upTo, err := b.pickEntries(t.Context(), st, "hub.event.task.a", after, judged())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestWhatIsPickedAndReadIsOnePage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := b.readEntries(t.Context(), st, "hub.event.task.a", 0)
+	p, err := b.readEntries(t.Context(), st, "hub.event.task.a", 0, judged())
 	if err != nil || p.upTo != 1500 {
 		t.Fatalf("a page up to %d, %v; want up to 1500", p.upTo, err)
 	}

@@ -5,8 +5,8 @@ import "github.com/hubmesh/hubmesh/gateway/internal/frame"
 // Bounds of what is replayed to a member before it is asked whether it has
 // taken it.
 const (
-	pageEntries = 128
-	pageBytes   = 128 << 10
+	PartEntries = 128
+	PartBytes   = 128 << 10
 )
 
 // Past is what a room's members missed since a position, as far as memory
@@ -64,61 +64,64 @@ type Caught int
 // The ways Catch ends.
 const (
 	Entered Caught = iota // m is in the room and has been offered all before it
-	Behind                // m was offered a page; there is more in memory
+	Behind                // m was offered a part; there is more in memory
 	Unheld                // memory does not hold what comes next: read it from the log
 	Anew                  // the log is another one
 )
 
-// Catch offers m what its room holds in memory after a position, up to a page,
+// Catch offers m what its room holds in memory after a position, up to a part,
 // and lets it into the room when that is all, in one step: m hears everything
-// after the position once and in order. It returns how far m is now. A position
-// ahead of the log as it is heard here is m's own word for what it has: it
-// enters, and hears nothing up to there.
-func (r *Rooms) Catch(m *Member, key string, after frame.Position) (upTo uint64, c Caught) {
+// after the position once and in order. It returns how far m is now, and the
+// bytes of what it was offered. A position ahead of the log as it is heard here
+// is m's own word for what it has: it enters, and hears nothing up to there.
+func (r *Rooms) Catch(m *Member, key string, after frame.Position) (upTo uint64, bytes int, c Caught) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case r.members[m.ID] != m:
-		return after.Offset, Entered // it has ended; nothing is left to do
+		return after.Offset, 0, Entered // it has ended; nothing is left to do
 	case after.Epoch != r.at.Epoch:
-		return after.Offset, Anew
+		return after.Offset, 0, Anew
 	case after.Offset < r.at.Offset && !r.tail.holds(after.Offset):
-		return after.Offset, Unheld
+		return after.Offset, 0, Unheld
 	}
-	upTo, all := r.offer(m, r.tail.since(key, after.Offset, 0), after.Offset)
+	upTo, bytes, all := r.offer(m, r.tail.since(key, after.Offset, 0), after.Offset)
 	if !all {
-		return upTo, Behind
+		return upTo, bytes, Behind
 	}
 	r.enter(m, key, max(after.Offset, r.at.Offset))
-	return max(after.Offset, r.at.Offset), Entered
+	return max(after.Offset, r.at.Offset), bytes, Entered
 }
 
-// Replay offers m a page of entries that were read from the log, those after
-// an offset, and returns how far m is now; all is false when some are left.
-func (r *Rooms) Replay(m *Member, entries []*Entry, after uint64) (upTo uint64, all bool) {
+// Replay offers m a part of entries that were read from the log, those after
+// an offset, and returns how far m is now, and the bytes of what it was offered;
+// all is false when some are left.
+func (r *Rooms) Replay(m *Member, entries []*Entry, after uint64) (upTo uint64, bytes int, all bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.offer(m, entries, after)
 }
 
-func (r *Rooms) offer(m *Member, entries []*Entry, after uint64) (upTo uint64, all bool) {
-	n, bytes := 0, 0
+func (r *Rooms) offer(m *Member, entries []*Entry, after uint64) (upTo uint64, bytes int, all bool) {
+	n, size := 0, 0
 	upTo = after
 	for _, e := range entries {
 		if e.Offset <= after {
 			continue
 		}
-		if n == pageEntries || n > 0 && bytes+e.Size > pageBytes {
-			return upTo, false
+		if n == PartEntries || n > 0 && size+e.Size > PartBytes {
+			return upTo, bytes, false
 		}
 		n++
-		bytes += e.Size
+		size += e.Size
 		upTo = e.Offset
 		if e.is() && e.except != m.ID {
-			m.Outbox.Offer(&Line{Wire: e.line(m.Profile, r.frame).Wire, Replayed: true})
+			l := &Line{Wire: e.line(m.Profile, r.frame).Wire, Replayed: true}
+			m.Outbox.Offer(l)
+			bytes += len(l.Wire)
 		}
 	}
-	return upTo, true
+	return upTo, bytes, true
 }
 
 // Events is the events of entries, oldest first, without those that are none.
