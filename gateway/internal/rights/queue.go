@@ -162,7 +162,7 @@ func (q *queue) landed(batch []recheck, answers []wire.JoinAnswer, p frame.Probl
 			q.rest = now.Add(q.pause)
 		}
 		for _, r := range batch {
-			if now.After(r.until) {
+			if now.After(r.until) && !q.single { // else it was not asked yet in the way that it can be
 				late = append(late, r)
 				continue
 			}
