@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/hubmesh/hubmesh/authz/internal/policy"
-	"github.com/hubmesh/hubmesh/authz/internal/relation"
 )
 
 // CheckPolicy returns all that is wrong with the text of a policy file, a line
@@ -22,13 +21,6 @@ func CheckPolicy(name string, text []byte) error {
 func PolicyValues(name string, text []byte) (values map[string][]byte, err error) {
 	f, err := policy.ReadFile(name, text)
 	return f.Values, err
-}
-
-// CheckRelation returns an error for a key that is no fact of HUB_RELATIONS:
-// team.red.member.user.ann or project.7.parent.team.red.
-func CheckRelation(key string) error {
-	_, err := relation.Parse(key)
-	return err
 }
 
 // seeds is what the bucket HUB_POLICY shall hold where it holds nothing: the

@@ -102,7 +102,7 @@ var house = map[string]room{
 	"presence/internal/told":    {may: "presence/internal/{ordered,roster} shared/wire", pure: true},
 
 	// Who may.
-	"authz":                   {may: "authz/internal/{book,jwks,meter,policy,relation,serve,token} shared/{env,follow,obs,store,subject}", libs: natsGo},
+	"authz":                   {may: "authz/internal/{book,jwks,meter,policy,serve,token} shared/{env,follow,obs,store,subject}", libs: natsGo},
 	"authz/cmd/authz":         {may: "authz shared/{env,obs,program,subject}", libs: natsGo},
 	"authz/internal/book":     {may: "authz/internal/{ledger,meter,policy,relation} shared/{follow,kv,life,obs,subject,wire}", libs: natsGo},
 	"authz/internal/jwks":     {may: "authz/internal/{meter,token} shared/obs", libs: jwkset},

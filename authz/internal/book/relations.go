@@ -17,11 +17,11 @@ type relations struct{ book *Book }
 // read reads a fact from its key; the value is the writer's own.
 func (r relations) read(key string, _ []byte, gone, _ bool) change {
 	b := r.book
-	fact, err := relation.Parse(key)
-	if err != nil {
+	fact, ok := subject.ParseFact(key)
+	if !ok {
 		if !gone {
 			b.meter.Refused.Inc()
-			b.log.Warn("book: not a relation", obs.Bucket, b.tree.Bucket(subject.Relations), obs.Key, key, obs.Err, err)
+			b.log.Warn("book: not a relation", obs.Bucket, b.tree.Bucket(subject.Relations), obs.Key, key)
 		}
 		return nil
 	}

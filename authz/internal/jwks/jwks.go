@@ -66,8 +66,9 @@ type Set struct {
 	keys  map[name]any
 	read  bool
 	tried time.Time     // when the last reading began
-	busy  bool          // one is under way
-	done  chan struct{} // closed at the end of the next reading, or of the one under way
+	begun int           // readings
+	ended int           // likewise; one less than begun while one is under way
+	done  chan struct{} // closed at the end of the next reading to end
 }
 
 // name is what a token says of the key that has signed it.
@@ -99,22 +100,34 @@ func (s *Set) Ready() error {
 	return nil
 }
 
-// Refresh returns when keys were read again, or could not be, or when that was
-// tried just now.
+// Refresh returns when the keys were read since it was called, or could not be.
+// It begins no reading so soon after the last one, but waits for one that is
+// under way.
 func (s *Set) Refresh(ctx context.Context) {
 	s.mu.Lock()
-	fresh, done := !s.busy && time.Since(s.tried) < s.cfg.Between, s.done
+	until := s.begun
+	if time.Since(s.tried) >= s.cfg.Between {
+		until++
+	}
 	s.mu.Unlock()
-	if fresh {
-		return
-	}
-	select {
-	case s.wake <- struct{}{}:
-	default: // somebody else waits already
-	}
-	select {
-	case <-done:
-	case <-ctx.Done():
+	for {
+		s.mu.Lock()
+		begun, ended, done := s.begun, s.ended, s.done
+		s.mu.Unlock()
+		if ended >= until {
+			return
+		}
+		if begun < until {
+			select {
+			case s.wake <- struct{}{}:
+			default: // somebody else waits already
+			}
+		}
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -142,12 +155,13 @@ func (s *Set) Serve(ctx context.Context) error {
 // look reads the keys once.
 func (s *Set) look(ctx context.Context) error {
 	s.mu.Lock()
-	s.tried, s.busy = time.Now(), true
+	s.tried = time.Now()
+	s.begun++
 	s.mu.Unlock()
 	keys, err := s.fetch(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.busy = false
+	s.ended++
 	close(s.done)
 	s.done = make(chan struct{})
 	if err != nil {

@@ -28,11 +28,7 @@ func load(tb testing.TB, keys []string) *relation.Graph {
 	tb.Helper()
 	g := new(relation.Graph)
 	for _, key := range keys {
-		f, err := relation.Parse(key)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		g.Add(f)
+		g.Add(fact(tb, key))
 	}
 	return g
 }

@@ -56,22 +56,22 @@ func newWorld(rng *rand.Rand) *world {
 }
 
 // change adds or removes a random fact in both, and returns it.
-func (w *world) change(t *testing.T) relation.Fact {
+func (w *world) change(t *testing.T) subject.Fact {
 	t.Helper()
 	r := w.rooms[w.rng.IntN(len(w.rooms))]
 	if w.rng.IntN(3) == 0 {
 		user := w.users[w.rng.IntN(len(w.users))]
-		return toggle(t, &w.graph, w.model.members, r, user, relation.Member(r, user))
+		return toggle(t, &w.graph, w.model.members, r, user, subject.MemberOf(r, user))
 	}
 	// Mostly the next room, so that there are long ways.
 	p := w.rooms[(slices.Index(w.rooms, r)+1)%len(w.rooms)]
 	if w.rng.IntN(3) == 0 {
 		p = w.rooms[w.rng.IntN(len(w.rooms))]
 	}
-	return toggle(t, &w.graph, w.model.parents, r, p, relation.Parent(r, p))
+	return toggle(t, &w.graph, w.model.parents, r, p, subject.ParentOf(r, p))
 }
 
-func toggle[V comparable](t *testing.T, g *relation.Graph, in map[subject.Room][]V, r subject.Room, v V, f relation.Fact) relation.Fact {
+func toggle[V comparable](t *testing.T, g *relation.Graph, in map[subject.Room][]V, r subject.Room, v V, f subject.Fact) subject.Fact {
 	t.Helper()
 	if i := slices.Index(in[r], v); i >= 0 {
 		in[r] = slices.Delete(in[r], i, i+1)

@@ -9,13 +9,15 @@
 // does not say what a member may do (see policy) or where facts come from (see
 // serve). A room may have several parents and its ancestors may form a ring.
 //
-// Read this file first (the graph), then fact.go (what a key says), walk.go
-// (who is a member, and through what) and touched.go (whom a fact concerns).
+// Read this file first (the graph), then walk.go (who is a member, and through
+// what) and touched.go (whom a fact concerns).
 package relation
 
 import (
 	"slices"
 	"strings"
+
+	"github.com/hubmesh/hubmesh/shared/subject"
 )
 
 // MaxDepth is how many steps above a room its members are looked for. Nobody's
@@ -70,7 +72,7 @@ func (n *names) take(text string) uint32 {
 		if n.number == nil {
 			n.number = map[string]uint32{}
 		}
-		text = strings.Clone(text) // not the whole key that it is a part of
+		text = strings.Clone(text) // not the whole key of the bucket that it may be a part of
 		n.number[text], n.text[i] = i, text
 	}
 	n.uses[i]++
@@ -90,59 +92,58 @@ func (n *names) drop(i uint32) {
 // Len is how many facts there are.
 func (g *Graph) Len() int { return g.facts }
 
-// Add notes a fact, and reports false when it was known already.
-func (g *Graph) Add(f Fact) (added bool) {
-	if g.has(f) {
+// Add notes a valid fact, and reports false when it was known already.
+func (g *Graph) Add(f subject.Fact) (added bool) {
+	if _, _, known := g.find(f); known {
 		return false
 	}
 	g.facts++
-	room := g.node(f.room)
-	if f.user != "" {
-		user := g.users.take(f.user)
+	room := g.node(f.Room.Key())
+	if f.Relation == subject.Member {
+		user := g.users.take(subject.Escape(f.To.ID))
 		at, _ := slices.BinarySearch(g.nodes[room].members, user)
 		g.nodes[room].members = slices.Insert(g.nodes[room].members, at, user)
 		return true
 	}
-	parent := g.node(f.parent)
+	parent := g.node(f.To.Key())
 	g.nodes[room].parents = append(g.nodes[room].parents, parent)
 	g.nodes[parent].children = append(g.nodes[parent].children, room)
 	return true
 }
 
 // Remove forgets a fact, and reports false when there was none.
-func (g *Graph) Remove(f Fact) (removed bool) {
-	if !g.has(f) {
+func (g *Graph) Remove(f subject.Fact) (removed bool) {
+	room, to, known := g.find(f)
+	if !known {
 		return false
 	}
 	g.facts--
-	room := g.rooms.number[f.room]
-	if f.user != "" {
-		user := g.users.number[f.user]
-		at, _ := slices.BinarySearch(g.nodes[room].members, user)
+	if f.Relation == subject.Member {
+		at, _ := slices.BinarySearch(g.nodes[room].members, to)
 		g.nodes[room].members = slices.Delete(g.nodes[room].members, at, at+1)
-		g.users.drop(user)
+		g.users.drop(to)
 	} else {
-		parent := g.rooms.number[f.parent]
-		g.nodes[room].parents = without(g.nodes[room].parents, parent)
-		g.nodes[parent].children = without(g.nodes[parent].children, room)
-		g.release(parent)
+		g.nodes[room].parents = without(g.nodes[room].parents, to)
+		g.nodes[to].children = without(g.nodes[to].children, room)
+		g.release(to)
 	}
 	g.release(room)
 	return true
 }
 
-// has reports whether the fact is known.
-func (g *Graph) has(f Fact) bool {
-	room, ok := g.rooms.number[f.room]
-	if !ok {
-		return false
+// find returns the numbers of the room and of the user or the parent that it is
+// related to, where the fact is known.
+func (g *Graph) find(f subject.Fact) (room, to uint32, known bool) {
+	room, known = g.rooms.number[f.Room.Key()]
+	if !known {
+		return 0, 0, false
 	}
-	if f.user != "" {
-		user, ok := g.users.number[f.user]
-		return ok && g.nodes[room].has(user)
+	if f.Relation == subject.Member {
+		to, known = g.users.number[subject.Escape(f.To.ID)]
+		return room, to, known && g.nodes[room].has(to)
 	}
-	parent, ok := g.rooms.number[f.parent]
-	return ok && slices.Contains(g.nodes[room].parents, parent)
+	to, known = g.rooms.number[f.To.Key()]
+	return room, to, known && slices.Contains(g.nodes[room].parents, to)
 }
 
 func (n *node) has(user uint32) bool {

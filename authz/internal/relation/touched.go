@@ -15,23 +15,22 @@ type Touched struct {
 // Touched says whose membership of which rooms the fact may decide, whether it
 // is there or not: for everybody else, Member says the same with and without
 // it. Lists longer than most are not made.
-func (g *Graph) Touched(f Fact, most int) Touched {
-	rooms := g.below(f.room, most)
-	if f.user != "" {
-		name, _ := subject.Unescape(f.user)
-		return Touched{Users: []string{name}, Rooms: rooms}
+func (g *Graph) Touched(f subject.Fact, most int) Touched {
+	rooms := g.below(f.Room, most)
+	if f.Relation == subject.Member {
+		return Touched{Users: []string{f.To.ID}, Rooms: rooms}
 	}
-	return Touched{Users: g.above(f.parent, most), Rooms: rooms}
+	return Touched{Users: g.above(f.To, most), Rooms: rooms}
 }
 
 // below is the room and all below it, or nil when they are more than most.
-func (g *Graph) below(key string, most int) (rooms []string) {
-	from, ok := g.rooms.number[key]
+func (g *Graph) below(room subject.Room, most int) (rooms []string) {
+	from, ok := g.rooms.number[room.Key()]
 	if !ok {
-		return []string{nameOf(key)}
+		return []string{room.String()}
 	}
 	whole := g.walk(from, down, most, func(way []step, at int) bool {
-		rooms = append(rooms, nameOf(g.rooms.text[way[at].room]))
+		rooms = append(rooms, g.room(way[at].room).String())
 		return true
 	})
 	if !whole {
@@ -43,8 +42,8 @@ func (g *Graph) below(key string, most int) (rooms []string) {
 // above is the members of the room and of all above it: never nil, unless the
 // facts that say so are more than most. Those are counted first, since tasks of
 // a project of thousands come and go by thousands too.
-func (g *Graph) above(key string, most int) (users []string) {
-	from, ok := g.rooms.number[key]
+func (g *Graph) above(room subject.Room, most int) (users []string) {
+	from, ok := g.rooms.number[room.Key()]
 	if !ok {
 		return []string{}
 	}

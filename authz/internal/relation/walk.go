@@ -90,14 +90,22 @@ func (g *Graph) Member(user string, room subject.Room) bool {
 // to the room first and the shortest such way; nil when there is none.
 func (g *Graph) Chain(user string, room subject.Room) (keys []string) {
 	g.climb(user, room, func(way []step, at int) {
-		keys = append(keys, g.rooms.text[way[at].room]+memberOf+subject.Escape(user))
+		above := g.room(way[at].room)
+		keys = append(keys, subject.MemberOf(above, user).Key())
 		for ; way[at].from >= 0; at = way[at].from {
-			below := g.rooms.text[way[way[at].from].room]
-			keys = append(keys, below+parentOf+g.rooms.text[way[at].room])
+			below := g.room(way[way[at].from].room)
+			keys = append(keys, subject.ParentOf(below, above).Key())
+			above = below
 		}
 		slices.Reverse(keys)
 	})
 	return keys
+}
+
+// room is the room of a number.
+func (g *Graph) room(number uint32) subject.Room {
+	r, _ := subject.ParseKey(g.rooms.text[number])
+	return r
 }
 
 // climb calls found with the way to the nearest room above that user is a
