@@ -6,9 +6,9 @@
 // to one connection happens one after the other (turns.go).
 //
 // Read client.go, then carry.go (what a session's decisions become), replay.go
-// (how a room is entered by way of its past), rights.go and registry.go (whom a
-// change of rights concerns), limits.go (what may pass) and pools.go (users'
-// tokens).
+// (how a room is entered by way of its past) and shares.go (what that may hold),
+// rights.go and registry.go (whom a change of rights concerns), limits.go (what
+// may pass) and pools.go (users' tokens).
 package client
 
 import (

@@ -7,5 +7,7 @@
 // connections that may have missed it, so that none goes on over a hole.
 //
 // Read relay.go (what is heard), then whole.go (who missed something) and
-// store.go (what is sent); event.go reads messages.
+// store.go (what is sent); event.go reads messages. The past: past.go (what can
+// be replayed), pages.go (read once for many), entries.go and trails.go (found
+// where it lies), recent.go (backwards).
 package relay
