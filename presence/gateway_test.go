@@ -26,13 +26,12 @@ const patience = 90 * time.Second
 // house is a gateway as presence sees it: it holds a lease, and reports its
 // connections until it is answered.
 type house struct {
-	t     testing.TB
-	nc    *nats.Conn
-	id    string
-	lease *kv.Lease
-	stop  func()
+	t    testing.TB
+	id   string
+	stop func()
 
 	mu     sync.Mutex // guards what is below
+	nc     *nats.Conn
 	last   int
 	stands map[string]wire.PresenceStand // connections that have not ended
 }
@@ -50,7 +49,6 @@ func open(t testing.TB, nc *nats.Conn, id string, ttl time.Duration) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.lease = lease
 	ctx, cancel := context.WithCancel(t.Context())
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = lease.Serve(ctx) }) // ends with ctx, or when the test takes NATS away
@@ -71,6 +69,13 @@ func open(t testing.TB, nc *nats.Conn, id string, ttl time.Duration) *house {
 
 // kill ends the gateway as SIGKILL does: nothing is reported any more.
 func (h *house) kill() { h.stop() }
+
+// moves goes on over another connection.
+func (h *house) moves(nc *nats.Conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.nc = nc
+}
 
 // again reports all connections anew, as after a lost lease.
 func (h *house) again(ctx context.Context) {
@@ -103,7 +108,7 @@ func (h *house) change(conn string, how func(*wire.PresenceStand)) uint64 {
 	h.mu.Unlock()
 	seq, err := h.report(h.t.Context(), s)
 	if err != nil {
-		h.t.Fatal(err)
+		h.t.Error(err) // also called beside the test's goroutine
 	}
 	return seq
 }
@@ -111,8 +116,11 @@ func (h *house) change(conn string, how func(*wire.PresenceStand)) uint64 {
 // report reports until all is answered.
 func (h *house) report(ctx context.Context, stands ...wire.PresenceStand) (seq uint64, err error) {
 	for begun := time.Now(); len(stands) > 0; {
+		h.mu.Lock()
+		nc := h.nc
+		h.mu.Unlock()
 		once, cancel := context.WithTimeout(ctx, 4*time.Second)
-		answer, err := natsconn.Call[wire.PresenceReported](once, h.nc, subject.Tree{}.Report(), wire.PresenceReport{Gateway: h.id, Connections: stands})
+		answer, err := natsconn.Call[wire.PresenceReported](once, nc, subject.Tree{}.Report(), wire.PresenceReport{Gateway: h.id, Connections: stands})
 		cancel()
 		if err == nil {
 			seq = max(seq, answer.Sequence)
@@ -232,18 +240,27 @@ func (h *hall) all() (words []wire.PresenceTold) {
 // until waits until ok says so of all words.
 func (h *hall) until(what string, ok func([]wire.PresenceTold) bool) {
 	h.t.Helper()
-	deadline := time.After(patience)
+	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
+	defer cancel()
+	if !h.wait(ctx, ok) {
+		h.t.Fatalf("%s: not in %v; told were %d words", what, patience, len(h.all()))
+	}
+}
+
+// wait waits until ok says so of all words, and reports false when ctx ended
+// first.
+func (h *hall) wait(ctx context.Context, ok func([]wire.PresenceTold) bool) bool {
 	for {
 		h.mu.Lock()
 		more := h.more
 		h.mu.Unlock()
 		if ok(h.all()) {
-			return
+			return true
 		}
 		select {
 		case <-more:
-		case <-deadline:
-			h.t.Fatalf("%s: not in %v; told were %d words", what, patience, len(h.all()))
+		case <-ctx.Done():
+			return false
 		}
 	}
 }
@@ -292,4 +309,33 @@ func names(users []wire.PresenceUser) (all []string) {
 		all = append(all, u.User)
 	}
 	return all
+}
+
+// eventually asks until the answer is right: another replica than the one that
+// was told may hear of it a moment later.
+func eventually[Out any](t testing.TB, what string, ask func() Out, right func(Out) bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for begun := time.Now(); ; <-tick.C {
+		got := ask()
+		if right(got) {
+			return
+		}
+		if time.Since(begun) > patience {
+			t.Fatalf("%s: after %v it is %+v", what, patience, got)
+		}
+	}
+}
+
+// expectRoom waits until whichever replica answers says that these are in a
+// room.
+func expectRoom(t testing.TB, nc *nats.Conn, ask wire.PresenceRoomAsk, want ...string) (users []wire.PresenceUser) {
+	t.Helper()
+	slices.Sort(want)
+	eventually(t, fmt.Sprintf("%+v, want %q", ask, want), func() []wire.PresenceUser {
+		users = roomOf(t, nc, ask).Users
+		return users
+	}, func(users []wire.PresenceUser) bool { return slices.Equal(names(users), want) })
+	return users
 }

@@ -31,7 +31,9 @@ const (
 var errRefused = errors.New("the connection has ended")
 
 // report stores how connections of a gateway stand. Each is stored or not by
-// itself; the first tries are all under way at once.
+// itself; the first tries are all under way at once. It answers when others
+// were told, too: what a gateway reports next of a connection is then told as a
+// change of its own, and not as one with this.
 func (a *Answers) report(ctx context.Context, in wire.PresenceReport) (out wire.PresenceReported, err error) {
 	if subject.Escape(in.Gateway) != in.Gateway || in.Gateway == "" || len(in.Connections) > mostStands {
 		return out, &natsconn.Fault{Code: wire.Invalid, Text: fmt.Sprintf("want a gateway's id and at most %d connections", mostStands)}
@@ -65,6 +67,9 @@ func (a *Answers) report(ctx context.Context, in wire.PresenceReport) (out wire.
 			a.log.Debug("presence: report not stored", obs.Conn, st.stand.Connection, obs.Err, err)
 			out.Failed = append(out.Failed, st.stand.Connection)
 		}
+	}
+	for _, st := range stands {
+		st.told(ctx)
 	}
 	return out, nil
 }
@@ -219,4 +224,25 @@ func (s *standing) end(ctx context.Context) error {
 		}
 	}
 	return s.err
+}
+
+// told waits until others were told what has changed, if it was stored. That
+// it takes too long is no fault: it will be told.
+func (s *standing) told(ctx context.Context) {
+	if s.err != nil || s.answer == nil {
+		return
+	}
+	touches := []roster.Touch{{User: s.key.User}}
+	for _, rooms := range [][2][]string{{s.stand.Rooms, s.was.Record.Rooms}, {s.was.Record.Rooms, s.stand.Rooms}} {
+		for _, room := range rooms[0] {
+			if s.stand.Fresh || !slices.Contains(rooms[1], room) {
+				touches = append(touches, roster.Touch{Room: room, User: s.key.User})
+			}
+		}
+	}
+	for _, of := range touches {
+		if s.a.desk.Await(ctx, s.seq, of) != nil {
+			return
+		}
+	}
 }
