@@ -92,12 +92,13 @@ func (p *pick) ask() error {
 // take takes an answer. Any that is not the entry, because it says that there
 // is none or cannot be read, is asked of the leader.
 func (p *pick) take(ctx context.Context, m *nats.Msg) error {
-	place, err := strconv.Atoi(strings.TrimPrefix(m.Subject, p.inbox))
-	if err != nil || place < 0 || place >= p.asked || p.got[place].Seq != 0 {
-		return nil // not an answer to what was asked
+	place, ok := p.place(m)
+	if !ok {
+		return nil
 	}
 	e, ok := copyOf(m, p.stream)
 	if !ok || e.Seq != p.seqs[place] {
+		var err error
 		if e, ok, err = p.next(ctx, "", p.seqs[place]); err != nil {
 			return err
 		}
@@ -112,4 +113,11 @@ func (p *pick) take(ctx context.Context, m *nats.Msg) error {
 		p.bytes += len(p.got[p.whole].Data)
 	}
 	return nil
+}
+
+// place is which of seqs an answer is of. It reports false for what is no
+// answer to a question that is open.
+func (p *pick) place(m *nats.Msg) (place int, ok bool) {
+	place, err := strconv.Atoi(strings.TrimPrefix(m.Subject, p.inbox))
+	return place, err == nil && place >= 0 && place < p.asked && p.got[place].Seq == 0
 }

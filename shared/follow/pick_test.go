@@ -93,7 +93,7 @@ func TestAnEntryThatCannotBeReadIsAskedOfTheLeader(t *testing.T) {
 	got, err := follow.NewReader(nc, events()).Pick(t.Context(), upTo(4), 1<<20)
 	must(t, err)
 	for i, want := range []string{"honest", "early", "", "forged"} {
-		if e := got[i]; int(e.Seq) != i+1 || string(e.Data) != want { //nolint:gosec // below 5
+		if e := got[i]; int(e.Seq) != i+1 || string(e.Data) != want {
 			t.Errorf("place %d: %d %q, want %q", i, e.Seq, e.Data, want)
 		}
 	}

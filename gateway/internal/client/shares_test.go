@@ -72,7 +72,7 @@ func TestSharesAreNeverMoreThanThereAre(t *testing.T) {
 	var wg sync.WaitGroup
 	for seed := range uint64(8) {
 		wg.Go(func() {
-			rnd := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // repeatable
+			rnd := rand.New(rand.NewPCG(seed, 1))
 			for range 2000 {
 				bytes, have := 1+rnd.IntN(all), make(chan struct{})
 				s.take(bytes, func() { close(have) })

@@ -59,7 +59,7 @@ func TestAPageIsReadOnceForAllPlacesInIt(t *testing.T) {
 	for _, after := range []uint64{0, 100, 250} {
 		judged := make(chan Span, 1)
 		b.Judge(of, at(after), "somebody", func(s Span, _ bool) { judged <- s })
-		if s := <-judged; s.Events != int(count-after) || reads() != 3 { //nolint:gosec // below 300
+		if s := <-judged; s.Events != int(count-after) || reads() != 3 {
 			t.Errorf("since %d: missed %d, read %d times; want %d, read 3 times", after, s.Events, reads(), count-after)
 		}
 	}

@@ -76,7 +76,7 @@ func (r *Ring) Add(offset uint64, room Room) {
 	} else {
 		r.first[head] = offset
 	}
-	*r.link(offset) = tag(room) | uint32(distance) //nolint:gosec // less than the span
+	*r.link(offset) = tag(room) | uint32(distance)
 	r.last[head] = offset
 }
 
@@ -157,7 +157,7 @@ func (r *Ring) Newest(room Room, upTo uint64, count, most int) (offsets []uint64
 func (r *Ring) head(room Room) int { return int(uint64(room) % uint64(len(r.last))) } //nolint:gosec // less than the heads
 
 // tag is the bits of a room that a link holds: others than lead to its head.
-func tag(room Room) uint32 { return uint32(room>>32) &^ distanceMask } //nolint:gosec // the bits that are wanted
+func tag(room Room) uint32 { return uint32(room>>32) &^ distanceMask }
 
 func (r *Ring) link(offset uint64) *uint32 { return &r.links[offset&uint64(len(r.links)-1)] } //nolint:gosec // above zero
 

@@ -13,7 +13,7 @@ import (
 // lay adds one event a letter from an offset on; each names its room.
 func lay(r *trail.Ring, from uint64, rooms string) {
 	for i, name := range rooms {
-		r.Add(from+uint64(i), room(name)) //nolint:gosec // counts up
+		r.Add(from+uint64(i), room(name))
 	}
 }
 
@@ -135,7 +135,7 @@ func (p *plain) since(room trail.Room, after uint64) (offsets []uint64) {
 func TestARingIsAsAPlainMap(t *testing.T) {
 	for seed := range uint64(200) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			rnd := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // repeatable
+			rnd := rand.New(rand.NewPCG(seed, 1))
 			const span = 64
 			ring, model := trail.New(span), &plain{span: span}
 			rooms := make([]trail.Room, 1+rnd.IntN(40))
@@ -211,7 +211,7 @@ func BenchmarkAdd(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for offset := uint64(1); b.Loop(); offset++ {
-				ring.Add(offset, trail.Room(maphash.String(seed, subjects[offset*7919%uint64(rooms)]))) //nolint:gosec // above zero
+				ring.Add(offset, trail.Room(maphash.String(seed, subjects[offset*7919%uint64(rooms)])))
 			}
 		})
 	}
