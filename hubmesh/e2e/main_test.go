@@ -17,5 +17,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv(part) == crowdPart {
 		os.Exit(playCrowd(os.Stdin, os.Stdout))
 	}
+	if os.Getenv(part) == teamPart {
+		os.Exit(playTeam(os.Stdin, os.Stdout))
+	}
 	os.Exit(m.Run())
 }
