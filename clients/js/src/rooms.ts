@@ -58,9 +58,13 @@ export class Rooms {
     this.#due = true;
     queueMicrotask(() => {
       this.#due = false;
-      this.#enter(true);
-      this.#enter(false);
+      this.#enterAll();
     });
+  }
+
+  #enterAll(): void {
+    this.#enter(true);
+    this.#enter(false);
   }
 
   #enter(presence: boolean): void {
@@ -122,7 +126,7 @@ export class Rooms {
       if (place.own && !hello.rooms.includes(place.name)) place.own = false;
       if (!place.own && !place.owners.size) this.#places.delete(place.name);
     }
-    this.enter();
+    this.#enterAll(); // before anything that waits is published
   }
 
   /** The connection has ended. */

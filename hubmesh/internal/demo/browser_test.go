@@ -26,6 +26,9 @@ var shots = flag.String("shots", "", "folder to put pictures of the page into, t
 
 const secret = "a secret that is long enough for HS256"
 
+// evilTask is a title that would be harm as HTML.
+const evilTask = `<img src=x onerror="document.title='broken into'">`
+
 // kept is how many events the room keeps, so that more than that are soon said.
 const kept = 5
 
@@ -79,8 +82,27 @@ func (s side) part(selector string) string {
 
 func (s side) says(act, text string) {
 	s.t.Helper()
-	s.b.Eval(s.part("input") + ".value = " + fmt.Sprintf("%q", text))
+	s.b.Eval(s.part(".say input") + ".value = " + fmt.Sprintf("%q", text))
 	s.b.Eval(s.part("[value="+act+"]") + ".click()")
+}
+
+func (s side) adds(title string) {
+	s.t.Helper()
+	s.b.Eval(s.part(".add input") + ".value = " + fmt.Sprintf("%q", title))
+	s.b.Eval(s.part(".add") + ".requestSubmit()")
+}
+
+// finishes presses the task, which moves it from one column to the other.
+func (s side) finishes(title string) {
+	s.t.Helper()
+	s.b.Eval(fmt.Sprintf("[...%s.querySelectorAll('.todo .task')].find((task) => task.textContent === %q).click()", s.part(".board"), title))
+}
+
+// has waits until a column of the board holds just these tasks.
+func (s side) has(column string, titles ...string) {
+	s.t.Helper()
+	column = s.part("." + column)
+	s.b.Until(fmt.Sprintf("[...%s.querySelectorAll('.task')].map((task) => task.textContent).join() === %q", column, strings.Join(titles, ",")), column+".innerText")
 }
 
 func (s side) hears(text string) {
@@ -93,25 +115,29 @@ func (s side) is(state string) {
 	s.b.Until(fmt.Sprintf("%s?.dataset.is === %q", s.part(".state"), state), "document.body.innerText")
 }
 
-func TestThePageIsTwoUsersABackendAndACutNetwork(t *testing.T) {
+func TestThePageIsATeamAtItsBoardABackendAndACutNetwork(t *testing.T) {
 	m := house(t)
 	b := chromiumtest.Start(t)
-	b.Size(1280, 1000, "light")
+	b.Size(1280, 1100, "light")
 	b.Open("http://" + m.Gateways()[0].Addr().String() + "/")
 	ann, bob := side{t, b, "ann"}, side{t, b, "bob"}
-	ann.is("connected")
-	bob.is("connected")
-	ann.hears("In task:42, hearing all after #0")
-	bob.hears("In task:42, hearing all after #0")
+	for _, s := range []side{ann, bob} {
+		s.is("connected")
+		s.hears("In task:42")
+	}
 
+	ann.adds("Write the docs")
+	bob.has("todo", "Write the docs")
+	bob.finishes("Write the docs")
+	ann.has("done", "Write the docs")
+	ann.has("todo")
 	ann.says("publish", "Hello Bob")
 	bob.hears("Hello Bob")
-	ann.hears("#1")
-	bob.says("signal", "typing away")
-	ann.hears("typing away")
+	bob.says("signal", "A glance")
+	ann.hears("A glance")
 	b.Eval(`document.querySelector("#backend [value=yes]").click()`)
-	bob.hears(`{"title":"Ship it"}`)
-	b.Until(`document.getElementById("result").textContent === "Stored from hub.event.task.42 at offset 2"`, `document.getElementById("result").textContent`)
+	bob.has("todo", "Ship it")
+	b.Until(`document.getElementById("result").textContent === "Stored from hub.event.task.42 at offset 4"`, `document.getElementById("result").textContent`)
 
 	bob.says("call", "a task")
 	bob.hears("task:create failed: no_handler")
@@ -119,41 +145,51 @@ func TestThePageIsTwoUsersABackendAndACutNetwork(t *testing.T) {
 	bob.says("call", "a task")
 	bob.hears(`A backend answered task:create: {"id":7}`)
 
-	evil := `<img src=x onerror="document.title='broken into'">`
-	ann.says("publish", evil)
-	bob.hears(evil)
-
-	b.Eval(bob.part(".cut") + ".click()")
-	bob.is("cut")
-	ann.says("publish", "Bob, are you there?")
-	ann.hears("#4")
-	bob.is("cut")
-	picture(t, b, "cut", 1280, 1000, "dark")
-	b.Eval(bob.part(".cut") + ".click()")
-	bob.is("connected")
-	bob.hears("Back in task:42, recovered: true; missed and now told: 1")
-	bob.hears("Bob, are you there?")
-	ann.says("publish", "There you are")
-	bob.hears("There you are")
-	picture(t, b, "wide", 1280, 1000, "light")
-
-	b.Eval(bob.part(".cut") + ".click()")
-	bob.is("cut")
-	for n := range kept + 1 {
-		ann.says("publish", fmt.Sprintf("Of more than is kept, number %d", n))
-	}
-	ann.hears(fmt.Sprintf("#%d", 5+kept+1))
-	b.Eval(bob.part(".cut") + ".click()")
-	bob.hears(fmt.Sprintf("Back in task:42, recovered: false; what was stored after #5 and up to #%d is not told again", 5+kept+1))
-	if got := b.Eval(bob.part(".said") + ".innerText"); strings.Contains(got, "Of more than is kept") {
-		t.Errorf("bob heard a part of what he missed:\n%s", got)
-	}
-	picture(t, b, "narrow", 390, 1700, "dark")
+	ann.adds(evilTask)
+	bob.has("todo", "Ship it", evilTask)
+	whatACutNetworkBrings(t, b, ann, bob)
+	picture(t, b, "narrow", 390, 2400, "dark")
 	if got := b.Eval("document.title"); got != "hubmesh dev" {
 		t.Errorf("the page's title is %q: what was said became HTML", got)
 	}
 	if faults := b.Faults(); len(faults) > 0 {
 		t.Errorf("the console shows errors:\n%s", strings.Join(faults, "\n"))
+	}
+}
+
+// whatACutNetworkBrings cuts bob's twice: for less than the log keeps, and for
+// more.
+func whatACutNetworkBrings(t *testing.T, b *chromiumtest.Browser, ann, bob side) {
+	t.Helper()
+	cut := bob.part(".cut") + ".click()"
+	b.Eval(cut)
+	bob.is("cut")
+	ann.says("publish", "Bob, are you there?")
+	ann.hears("Bob, are you there?")
+	bob.says("publish", "I speak into the void")
+	bob.hears("It waits for the network")
+	picture(t, b, "cut", 1280, 1100, "dark")
+	b.Eval(cut)
+	bob.is("connected")
+	bob.hears("Back in task:42, recovered: true")
+	bob.hears("Bob, are you there?")
+	ann.hears("I speak into the void")
+	picture(t, b, "wide", 1280, 1100, "light")
+
+	b.Eval(cut)
+	bob.is("cut")
+	for n := range kept + 1 {
+		ann.says("publish", fmt.Sprintf("Of more than is kept, number %d", n))
+	}
+	ann.hears(fmt.Sprintf("number %d", kept))
+	ann.adds("The newest")
+	ann.has("todo", "Ship it", evilTask, "The newest")
+	b.Eval(cut)
+	bob.hears(fmt.Sprintf("Back in task:42, recovered: false; what was stored after #7 and up to #%d is not told again", 7+kept+2))
+	bob.hears(fmt.Sprintf("The board is made anew of the log's newest %d", kept))
+	bob.has("todo", "The newest")
+	if got := b.Eval(bob.part(".said") + ".innerText"); strings.Contains(got, "Of more than is kept") {
+		t.Errorf("bob heard a part of what he missed:\n%s", got)
 	}
 }
 
@@ -182,5 +218,5 @@ func picture(t testing.TB, b *chromiumtest.Browser, name string, width, height i
 	b.Size(width, height, scheme)
 	b.Eval("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 	b.Shot(*shots, name)
-	b.Size(1280, 1000, "light")
+	b.Size(1280, 1100, "light")
 }

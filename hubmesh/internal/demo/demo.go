@@ -1,6 +1,8 @@
-// Package demo is the page that hubmesh dev serves at /: two users side by
-// side in one room, the frames that each sends and hears, a button that cuts
-// one's network, and a button that speaks as a backend.
+// Package demo is the page that hubmesh dev serves at /: a small hub for a
+// team's collaboration. Two users side by side at the board of one room, with
+// its tasks, comments, who is here and who types, the frames that each sends
+// and hears, a button that cuts one's network, and a button that speaks as a
+// backend.
 //
 // It is for development: it hands tokens to whoever may open it, so nothing
 // but hubmesh dev mounts it. It binds no address, keeps nothing between two
@@ -8,8 +10,8 @@
 // it asks of the gateway, as any client does.
 //
 // Read this file first (what is served, and to whom), then publish.go (the
-// backend's button). In the folder page, client.js is a client of the native
-// door that comes back by itself, and page.js what one sees of it.
+// backend's button). In the folder page, side.js is a user: a Hub of the client
+// that the gateway serves at /hubmesh.js, and what one sees of it.
 package demo
 
 import (
