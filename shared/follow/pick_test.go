@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -13,6 +14,13 @@ import (
 	"github.com/hubmesh/hubmesh/shared/natstest"
 	"github.com/hubmesh/hubmesh/shared/subject"
 )
+
+// patient is a reader that waits for answers as long as a slow machine takes.
+func patient(nc *nats.Conn) *follow.Reader {
+	cfg := events()
+	cfg.Wait = time.Minute
+	return follow.NewReader(nc, cfg)
+}
 
 // numbered stores so many entries, the nth with body n of some length.
 func numbered(t testing.TB, js jetstream.JetStream, count, length int) {
@@ -25,7 +33,7 @@ func numbered(t testing.TB, js jetstream.JetStream, count, length int) {
 func TestPickedEntriesComeInTheirOrder(t *testing.T) {
 	_, nc := natstest.Mesh(t)
 	numbered(t, stream(t, nc), 500, 10)
-	r := follow.NewReader(nc, events())
+	r := patient(nc)
 	for name, seqs := range map[string][]uint64{
 		"none":          nil,
 		"one":           {500},
@@ -58,7 +66,7 @@ func TestNoMoreIsPickedThanBytesSay(t *testing.T) {
 	_, nc := natstest.Mesh(t)
 	const mega = 1_000_000
 	numbered(t, stream(t, nc), 20, mega)
-	r := follow.NewReader(nc, events())
+	r := patient(nc)
 	for bytes, want := range map[int]int{1: 1, mega: 1, mega + 1: 2, 5 * mega: 5, 100 * mega: 20} {
 		got, err := r.Pick(t.Context(), upTo(20), bytes)
 		must(t, err)
@@ -73,7 +81,7 @@ func TestAnEntryThatIsGoneIsToldSo(t *testing.T) {
 	js := stream(t, nc)
 	edit(t, js, subject.Tree{}.Stream(subject.Events), func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 5 })
 	numbered(t, js, 10, 1) // 6 to 10 are kept
-	r := follow.NewReader(nc, events())
+	r := patient(nc)
 	for name, seqs := range map[string][]uint64{"evicted": {5, 6}, "not stored yet": {10, 11}} {
 		if got, err := r.Pick(t.Context(), seqs, 1<<20); !errors.Is(err, follow.ErrGone) {
 			t.Errorf("%s: %v, %v; want ErrGone", name, got, err)
@@ -90,7 +98,7 @@ func TestAnEntryThatCannotBeReadIsAskedOfTheLeader(t *testing.T) {
 	natstest.Raw(t, s, "hub.event.task.1", "NATS/1.0\r\nNats-Sequence: 3\r\n\r\n"+strings.Repeat("A: b\r\n", 20)+"\r\n", "early")
 	natstest.Raw(t, s, "hub.event.task.1", "NATS/1.0 503\r\n\r\n", "")
 	putMsg(t, js, &nats.Msg{Subject: "hub.event.task.1", Header: nats.Header{"Nats-Sequence": {"1"}}, Data: []byte("forged")})
-	got, err := follow.NewReader(nc, events()).Pick(t.Context(), upTo(4), 1<<20)
+	got, err := patient(nc).Pick(t.Context(), upTo(4), 1<<20)
 	must(t, err)
 	for i, want := range []string{"honest", "early", "", "forged"} {
 		if e := got[i]; int(e.Seq) != i+1 || string(e.Data) != want {
@@ -106,7 +114,7 @@ func TestPickingEndsWithAnErrorWithoutNATS(t *testing.T) {
 	away := nc.StatusChanged(nats.RECONNECTING)
 	w.Cut()
 	<-away
-	if got, err := follow.NewReader(nc, events()).Pick(t.Context(), upTo(2), 1); err == nil {
+	if got, err := patient(nc).Pick(t.Context(), upTo(2), 1); err == nil {
 		t.Errorf("got %v, want an error", got)
 	}
 }
@@ -121,7 +129,7 @@ func BenchmarkPick(b *testing.B) {
 	for seq := uint64(1); seq <= 5000; seq += 50 {
 		seqs = append(seqs, seq)
 	}
-	r := follow.NewReader(nc, events())
+	r := patient(nc)
 	for b.Loop() {
 		if got, err := r.Pick(b.Context(), seqs, 1<<20); err != nil || len(got) != len(seqs) {
 			b.Fatal(len(got), err)

@@ -17,7 +17,7 @@ import (
 func TestAPageIsReadOnceForAllPlacesInIt(t *testing.T) {
 	nc := natstest.Conn(t, natstest.Server(t))
 	setup(t, nc, many())
-	b := newBus(t, nc, nil)
+	b := newBus(t, nc, patiently)
 	const count = 300
 	for range count {
 		b.put(t, &nats.Msg{Subject: "hub.event.task.a", Data: []byte("1")})

@@ -63,6 +63,9 @@ func (b *bus) knows(t *testing.T) {
 	})
 }
 
+// patiently has answers of NATS waited for as long as a slow machine takes.
+func patiently(c *Config) { c.Follow.Wait = patience }
+
 func many() store.Config { return store.Config{EventMaxPerRoom: -1} }
 
 // TestWhatLiesFarApartIsPicked from a gateway that heard it, and from one that
@@ -71,9 +74,9 @@ func TestWhatLiesFarApartIsPicked(t *testing.T) {
 	s := natstest.Server(t)
 	nc := natstest.Conn(t, s)
 	setup(t, nc, many())
-	early := newBus(t, nc, nil)
+	early := newBus(t, nc, patiently)
 	all := early.spread(t, 10)
-	late := newBus(t, natstest.Conn(t, s), nil)
+	late := newBus(t, natstest.Conn(t, s), patiently)
 	for name, b := range map[string]*bus{"early": early, "late": late} {
 		t.Run(name, func(t *testing.T) {
 			b.knows(t)
@@ -94,7 +97,7 @@ func TestWhatLiesFarApartIsPicked(t *testing.T) {
 func TestWhatIsPickedAndReadIsOnePage(t *testing.T) {
 	nc := natstest.Conn(t, natstest.Server(t))
 	setup(t, nc, many())
-	b := newBus(t, nc, nil)
+	b := newBus(t, nc, patiently)
 	all := b.spread(t, 5)
 	b.knows(t)
 	half, err := b.reader.Pick(t.Context(), []uint64{900}, 1)
@@ -135,7 +138,7 @@ func TestNothingIsPickedOfWhatIsGone(t *testing.T) {
 	s := natstest.Server(t)
 	nc := natstest.Conn(t, s)
 	setup(t, nc, store.Config{EventMaxPerRoom: 5})
-	early := newBus(t, nc, nil)
+	early := newBus(t, nc, patiently)
 	all := early.spread(t, 8)
 	early.knows(t)
 	if got, upTo := early.picked(t, all[1]); got != nil || upTo != all[1] {
@@ -161,7 +164,7 @@ func TestNothingIsPickedOfWhatIsGone(t *testing.T) {
 func TestNothingIsPickedOfAnotherLog(t *testing.T) {
 	nc := natstest.Conn(t, natstest.Server(t))
 	setup(t, nc, many())
-	b := newBus(t, nc, nil)
+	b := newBus(t, nc, patiently)
 	all := b.spread(t, 3)
 	b.knows(t)
 	for what, change := range map[string]func(){
