@@ -122,7 +122,11 @@ func survives(t *testing.T, h *house, dies, lives place, kill func()) {
 		wg.Go(func() { heard[i] = hearsAll(t, i, room, count, dies, lives, in.Done) })
 	}
 	in.Wait()
-	h.publishAll(room, 4, count, map[int]func(){count / 4: kill})
+	h.publishAll(room, 4, count, func(n int) {
+		if n == count/4 {
+			kill()
+		}
+	})
 	wg.Wait()
 	want := h.between(room, 0, h.log().Last)
 	for i, got := range heard {
