@@ -9,26 +9,47 @@ import { Proxy } from "./proxy.js";
 const house = sharedHouse();
 const options = { timeout: patience };
 
+/** Asks gateways for something, as a backend does. */
+async function control(what: string, body: object): Promise<void> {
+  const answer = await house().nats.request(`hub.ctl.conn.${what}`, JSON.stringify(body), { timeout: patience });
+  assert.equal(answer.json<{ connections: unknown[] }>().connections.length, 1, answer.string());
+}
+
 test("who is put out of a room hears no more of it, and who is put back in hears of a gap", options, async (t) => {
-  const proxy = await Proxy.start(t, house().main.port);
-  const hub = client(t, proxy.url, "ann");
+  const hub = client(t, house().main.url, "kim");
   const room = hub.room("task:left");
   await room.ready();
   room.on("n", (n) => assert.equal(n, 2));
   const left = first<[{ room: string; reason: string }]>((call) => hub.on("left", call));
-  proxy.say({ event: "room:left", data: { room: room.name, reason: "kicked" } });
+  await control("leave", { user: "kim", room: room.name, reason: "kicked" });
   assert.deepEqual((await left)[0], { room: room.name, reason: "kicked" });
   assert.equal(room.state, "left");
   await assert.rejects(room.ready(), (error: HubError) => error.code === "left");
   const offset = await house().publish(room.name, "n", 1);
 
   const gap = first<[{ now: { offset: number } }]>((call) => hub.on("gap", call));
-  proxy.say({ event: "room:joined", data: { room: room.name, offset, epoch: room.position!.epoch } });
+  await control("join", { user: "kim", room: room.name });
   assert.equal((await gap)[0].now.offset, offset);
   assert.equal(room.state, "joined");
   const heard = first((call) => room.on("n", call));
   await house().publish(room.name, "n", 2);
   await heard;
+});
+
+test("who is revoked, or ended by a backend, does not come back", options, async (t) => {
+  const ends: Record<string, () => Promise<unknown>> = {
+    revoked: () => house().nats.request("$KV.HUB_REVOKED.user.revoked", String(Math.floor(Date.now() / 1000) + 60), { timeout: patience }),
+    ended: () => control("close", { user: "ended", reason: "go home" }),
+  };
+  for (const [user, end] of Object.entries(ends)) {
+    const proxy = await Proxy.start(t, house().main.port);
+    const hub = client(t, proxy.url, user);
+    await hub.ready();
+    await end();
+    await until(`${user} is closed`, () => hub.state.status === "closed");
+    assert.ok(hub.state.status === "closed" && hub.state.reason === "revoked");
+    assert.equal(proxy.came, 1);
+  }
 });
 
 test("presence and typing are kept as they are told, with the room beside or within", options, async (t) => {
