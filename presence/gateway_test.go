@@ -115,6 +115,7 @@ func (h *house) change(conn string, how func(*wire.PresenceStand)) uint64 {
 
 // report reports until all is answered.
 func (h *house) report(ctx context.Context, stands ...wire.PresenceStand) (seq uint64, err error) {
+	stands = slices.Clone(stands) // it is the caller's
 	for begun := time.Now(); len(stands) > 0; {
 		h.mu.Lock()
 		nc := h.nc
@@ -125,7 +126,7 @@ func (h *house) report(ctx context.Context, stands ...wire.PresenceStand) (seq u
 		if err == nil {
 			seq = max(seq, answer.Sequence)
 			if len(answer.Refused) > 0 {
-				h.t.Errorf("gateway %s: refused %q", h.id, answer.Refused)
+				h.t.Errorf("gateway %s: refused %d, the first %q", h.id, len(answer.Refused), answer.Refused[0])
 			}
 			stands = slices.DeleteFunc(stands, func(s wire.PresenceStand) bool { return !slices.Contains(answer.Failed, s.Connection) })
 			continue
