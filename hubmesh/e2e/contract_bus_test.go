@@ -172,9 +172,10 @@ func TestServicesTellOfThemselvesAsMicroServices(t *testing.T) {
 					t.Errorf("%s answers in queue group %q", e.Subject, e.QueueGroup)
 				}
 			}
-			slices.Sort(subjects)
-			if verb != "PING" && !slices.Equal(subjects, endpoints) {
-				t.Errorf("%s answers %v, want %v", name, subjects, endpoints)
+			for _, promised := range endpoints {
+				if verb != "PING" && !slices.Contains(subjects, promised) {
+					t.Errorf("%s answers %v, want %s too", name, subjects, promised)
+				}
 			}
 		}
 	}
