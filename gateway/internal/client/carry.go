@@ -96,6 +96,9 @@ func (c *Client) askConnect(d session.AskConnect) {
 	c.house.Judge(q, func(a wire.ConnectAnswer, p frame.Problem) {
 		c.post(func() {
 			renews := c.pool != nil
+			if !p.Is() && (!renews || a.User == c.sess.User()) {
+				c.grant(a.Limits)
+			}
 			c.carry(c.sess.Admitted(c.house.cfg.Now(), d.Tag, a, p))
 			if renews && !p.Is() && !c.sess.Over() {
 				c.renewed()

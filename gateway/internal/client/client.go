@@ -14,6 +14,7 @@ package client
 import (
 	"log/slog"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,6 +58,7 @@ type House struct {
 	desk     *rights.Desk
 	revoked  *rights.Revoked
 	registry *registry
+	badLimit sync.Once // to warn of one that authz gives
 	messages quota.Rule
 	signals  quota.Rule
 	number   atomic.Uint64
@@ -110,7 +112,8 @@ type Client struct {
 	member *room.Member
 	pool   *pool // nil until the user is known
 
-	listing listing // guarded by the registry
+	listing listing  // guarded by the registry
+	granted *granted // nil: the house's limits hold
 
 	replays  map[string]*replay // by room key; rooms that are entered by way of their past
 	reads    time.Time          // since when it reads what was replayed to it; zero: it has all
@@ -137,6 +140,7 @@ func (h *House) Open(caller Caller, hello door.Hello, admitted *wire.ConnectAnsw
 	c.do(func() {
 		c.write(c.talk.Open())
 		if admitted != nil {
+			c.grant(admitted.Limits)
 			c.carry(c.sess.Admit(now, *admitted, hello.Since))
 		}
 	})

@@ -18,9 +18,10 @@ func (c *Client) ask(in frame.In) {
 	if c.sess.Over() {
 		return
 	}
-	rule, bucket := &c.house.messages, &c.messages
+	messages, signals := c.rules()
+	rule, bucket := messages, &c.messages
 	if isSignal(in) {
-		rule, bucket = &c.house.signals, &c.signals
+		rule, bucket = signals, &c.signals
 	}
 	switch v := bucket.Take(c.house.cfg.Now(), rule, 1); v.Kind {
 	case quota.Flood:

@@ -12,6 +12,7 @@ package session
 
 import (
 	"encoding/json"
+	"math"
 	"time"
 
 	"github.com/hubmesh/hubmesh/gateway/internal/frame"
@@ -110,6 +111,15 @@ func (s *Session) User() string { return s.user }
 
 // Claims are those of the token that holds now.
 func (s *Session) Claims() map[string]json.RawMessage { return s.claims }
+
+// AllowRooms changes how many rooms may be entered at once, beside those given;
+// 0 means without bound.
+func (s *Session) AllowRooms(most int) {
+	if most == 0 {
+		most = math.MaxInt
+	}
+	s.cfg.MaxRooms = most
+}
 
 // Over reports whether the session has ended.
 func (s *Session) Over() bool { return s.state == over }
