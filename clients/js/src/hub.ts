@@ -5,7 +5,8 @@ import { HubError } from "./errors.js";
 import type { AnyEvents, EventMap, Gap, Status } from "./events.js";
 import type { EventFrame, Hello, Link, WebSocketClass } from "./link.js";
 import { Outbox } from "./outbox.js";
-import { type PublishOptions, Room, type RoomHub, type RoomOptions } from "./room.js";
+import type { PublishOptions, RoomOptions } from "./options.js";
+import { Room, type RoomHub } from "./room.js";
 import { Rooms } from "./rooms.js";
 import { Calls, type CallOptions } from "./calls.js";
 import { Deferred, quietly } from "./wait.js";
@@ -95,6 +96,7 @@ export class Hub {
       now: (event, data) => quietly(this.#now(event, data)),
       store: (body, options) => this.#store(body, options),
       tell: (event, about) => this.#events.emit(event, about),
+      over: (call) => this.#closed(call),
       closed: (room) => this.#forget(room),
       again: (room) => this.#rooms.again(room.name),
     };
@@ -171,13 +173,10 @@ export class Hub {
   /** Resolves when there is a connection, and rejects when there will be none. */
   ready({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
     this.#need();
-    const end = new Deferred<void>(signal, () => off());
-    const look = (state: HubState) => {
-      if (state.status === "open") end.resolve();
-      if (state.status === "closed") end.reject(stateError(state));
-    };
-    const off = this.on("state", look);
-    look(this.state);
+    const offs: (() => void)[] = [];
+    const end = new Deferred<void>(signal, () => offs.forEach((off) => off()));
+    offs.push(this.on("state", ({ status }) => status === "open" && end.resolve()), this.#closed(end.reject));
+    if (this.state.status === "open") end.resolve();
     return end.promise;
   }
 
@@ -197,6 +196,12 @@ export class Hub {
 
   #alive(): void {
     if (this.#over) throw overError();
+  }
+
+  #closed(call: (error: HubError) => void): () => void {
+    const look = (state: HubState) => state.status === "closed" && call(stateError(state));
+    look(this.state);
+    return this.on("state", look as (state: HubState) => void);
   }
 
   #became(state: HubState): void {

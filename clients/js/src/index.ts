@@ -31,4 +31,5 @@ export { Hub, type HubListeners, type HubOptions } from "./hub.js";
 export type { WebSocketClass, WebSocketLike } from "./link.js";
 export type { Presence, PresenceEvents, Typists } from "./live.js";
 export type { RoomState } from "./place.js";
-export type { DurableOptions, History, PublishOptions, Room, RoomOptions } from "./room.js";
+export type { DurableOptions, History, PublishOptions, RoomOptions } from "./options.js";
+export type { Room } from "./room.js";

@@ -32,7 +32,10 @@ export class Presence implements Iterable<[string, Member]> {
     return this.#list;
   }
 
-  /** How many are here, where there are more than the server lists at once (200). */
+  /**
+   * How many are here, where there are more than the server lists at once (200).
+   * The others are read by `hub.call("presence:get", { room, after })`.
+   */
   get counts(): { users: number; connections: number } | undefined {
     return this.#counts;
   }

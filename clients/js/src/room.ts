@@ -1,50 +1,11 @@
-import { attempt, Emitter, type ListenOptions } from "./emitter.js";
+import { Emitter, type ListenOptions } from "./emitter.js";
 import { HubError } from "./errors.js";
 import { type AnyEvents, type EventData, type EventMap, type EventName, fromBytes, type Gap, type Meta, type Position, type RoomEvent } from "./events.js";
 import type { EventFrame } from "./link.js";
 import { Presence, Typists } from "./live.js";
+import type { DurableOptions, History, PublishOptions, RoomOptions } from "./options.js";
 import type { Entered, Place, RoomState } from "./place.js";
 import { Deferred } from "./wait.js";
-
-/** How a room is entered. */
-export interface RoomOptions {
-  /** Also hear who is here: `room.presence`. */
-  presence?: boolean;
-  /** Begin with the newest so many events, at most 200. */
-  last?: number;
-  /** Begin behind this position, as `room.position` once gave it. It beats `last`. */
-  since?: Position;
-  /**
-   * Called when it is not known what was missed, to load the room's state anew
-   * from your backend. Events wait until it is done, so nothing is lost between
-   * the two. `signal` aborts when there is another gap before that.
-   */
-  reload?: (gap: Gap, signal: AbortSignal) => void | Promise<void>;
-}
-
-/** How an event is published. */
-export interface PublishOptions {
-  /** Store it, before the promise resolves: who is away hears it later. It is sent again until it is. */
-  durable?: boolean;
-  /** Of a durable event, at most 128 bytes: the same key is stored once. One is made up if you give none. */
-  key?: string;
-  /** Hear it here too. */
-  echo?: boolean;
-  /** Wait no longer. What was sent already may be stored nonetheless. */
-  signal?: AbortSignal;
-}
-
-/** Publishes that are stored. */
-export type DurableOptions = PublishOptions & { durable: true };
-
-/** An event of the room's past. */
-export interface History {
-  /** Oldest first. */
-  events: (Meta & { data: unknown; offset: number })[];
-  epoch: string;
-  /** There are older ones: ask for those `before` the first. */
-  more: boolean;
-}
 
 /** What a room needs of its hub. */
 export interface RoomHub {
@@ -52,6 +13,8 @@ export interface RoomHub {
   now(event: string, data: unknown): Promise<void>;
   store(body: Record<string, unknown>, options: PublishOptions): Promise<{ offset: number }>;
   tell(event: "recovered" | "gap" | "denied" | "left" | "error", about: unknown): void;
+  /** Calls when there will be no connection, also if that is so already. */
+  over(call: (error: HubError) => void): () => void;
   closed(room: Room): void;
   again(room: Room): void;
 }
@@ -203,14 +166,15 @@ export class Room<E extends EventMap = AnyEvents> {
     return this.#hub.ask("history:get", { room: this.name, ...page }, signal);
   }
 
-  /** Resolves when the room is joined, and rejects when it is denied, left or closed. */
+  /** Resolves when the room is joined, and rejects when it is denied, left or closed, or the hub is. */
   ready({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
-    const end = new Deferred<void>(signal, () => off());
+    const offs: (() => void)[] = [];
+    const end = new Deferred<void>(signal, () => offs.forEach((off) => off()));
     const look = () => {
       if (this.#state === "joined") end.resolve();
       else if (this.#state !== "joining") end.reject(this.#error ?? closedError(this.name));
     };
-    const off = this.onState(look);
+    offs.push(this.onState(look), this.#hub.over(end.reject));
     look();
     return end.promise;
   }
@@ -241,8 +205,9 @@ export class Room<E extends EventMap = AnyEvents> {
   /** @internal */
   readonly hears = {
     event: (frame: EventFrame): void => {
-      if (this.#held) this.#held.push(frame);
-      else this.#tell(frame);
+      this.#note(frame);
+      if (!this.#held) this.#tell(frame);
+      else if (this.#held.push(frame) > backlog) this.#overtaken();
     },
     state: (state: RoomState, error?: HubError): void => {
       this.#error = error;
@@ -276,11 +241,22 @@ export class Room<E extends EventMap = AnyEvents> {
     for (const frame of held) this.#tell(frame);
   }
 
-  #tell(frame: EventFrame): void {
-    const { event, data, room, offset, from, time } = frame;
-    if (event === "presence:update") attempt(() => this.presence.take(data));
-    else if (event === "user:typing") this.typists.set(data?.user, true);
-    else if (event === "user:stopped-typing") this.typists.set(data?.user, false);
+  /** The room goes faster than it can be loaded: what waited is missed, so it is loaded anew. */
+  #overtaken(): void {
+    const { room, offset } = this.#held!.find((frame) => frame.offset !== undefined) ?? {};
+    const now = this.position;
+    if (room && offset && now) this.hears.gap({ room, since: { epoch: now.epoch, offset: offset - 1 }, now });
+    else this.#held = []; // signals, which may be lost
+  }
+
+  /** Keeps who is here and who types, which no reload brings. */
+  #note({ event, data }: EventFrame): void {
+    if (event === "presence:update") this.presence.take(data);
+    else if (event === "user:typing") this.typists.set(data.user, true);
+    else if (event === "user:stopped-typing") this.typists.set(data.user, false);
+  }
+
+  #tell({ event, data, room, offset, from, time }: EventFrame): void {
     const meta: Meta = { event };
     if (room !== undefined) meta.room = room;
     if (offset !== undefined) meta.offset = offset;

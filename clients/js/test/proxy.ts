@@ -59,7 +59,7 @@ export class Proxy {
 
   #take(client: Socket): void {
     this.came++;
-    if (this.closed) return void client.resetAndDestroy();
+    if (this.closed) return void client.destroy();
     const server = createConnection(this.target, "127.0.0.1");
     const pair: Pair = { client, server, still: false, mute: false };
     this.#pairs.add(pair);
@@ -92,9 +92,10 @@ export class Proxy {
 
   /** Cuts all connections. */
   cut(): void {
+    // Not by a reset: Node 20 may then spin for ever when the process ends.
     for (const { client, server } of [...this.#pairs]) {
-      client.resetAndDestroy();
-      server.resetAndDestroy();
+      client.destroy();
+      server.destroy();
     }
   }
 

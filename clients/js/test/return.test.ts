@@ -172,14 +172,17 @@ test("a token that is refused twice ends it, until one connects anew", options, 
       return good ? token("ann") : "bad";
     },
   });
-  await assert.rejects(hub.ready(), (error: HubError) => error.code === "unauthorized");
+  const refused = (error: HubError) => error.code === "unauthorized";
+  const room = hub.room("task:refused");
+  await Promise.all([assert.rejects(hub.ready(), refused), assert.rejects(room.ready(), refused)]);
+  await assert.rejects(room.ready(), refused);
   assert.ok(hub.state.status === "closed" && hub.state.reason === "unauthorized");
   assert.deepEqual(asked, ["connect", "refused"]);
   await assert.rejects(hub.call("task:create"), (error: HubError) => error.code === "unauthorized");
   assert.equal(asked.length, 2, "a call must not ask for a token when nobody has signed in");
   good = true;
   hub.connect();
-  await hub.ready();
+  await Promise.all([hub.ready(), room.ready()]);
 });
 
 test("a token that cannot be had is tried for again, and told", options, async (t) => {
