@@ -65,7 +65,7 @@ func Listen(ctx context.Context, nc *nats.Conn, cfg Config, m *meter.Meter, log 
 	}
 	b := &Book{tree: cfg.Tree, log: log, meter: m, rules: policy.Policy{}}
 	b.policies = newSource(b, subject.Policy, policies{b})
-	b.relations = newSource(b, subject.Relations, relations{b})
+	b.relations = newSource(b, subject.Relations, &relations{book: b})
 	for _, s := range b.sources() {
 		if err := s.listen(ctx, nc, cfg.Follow); err != nil {
 			return nil, err

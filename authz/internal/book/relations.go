@@ -1,6 +1,8 @@
 package book
 
 import (
+	"time"
+
 	"github.com/hubmesh/hubmesh/authz/internal/relation"
 	"github.com/hubmesh/hubmesh/shared/obs"
 	"github.com/hubmesh/hubmesh/shared/subject"
@@ -11,17 +13,23 @@ import (
 // concerns every user of its rooms, or every room of its users.
 const mostTouched = 1000
 
+// tellAgain is how often a key that is no fact is told of. They come by
+// thousands where a program writes them.
+const tellAgain = time.Minute
+
 // relations is the bucket of facts.
-type relations struct{ book *Book }
+type relations struct {
+	book *Book
+	told time.Time // of the follower's goroutine
+}
 
 // read reads a fact from its key; the value is the writer's own.
-func (r relations) read(key string, _ []byte, gone, _ bool) change {
+func (r *relations) read(key string, _ []byte, gone, _ bool) change {
 	b := r.book
 	fact, ok := subject.ParseFact(key)
 	if !ok {
 		if !gone {
-			b.meter.Refused.Inc()
-			b.log.Warn("book: not a relation", obs.Bucket, b.tree.Bucket(subject.Relations), obs.Key, key)
+			r.refuse(key)
 		}
 		return nil
 	}
@@ -44,7 +52,17 @@ func (r relations) read(key string, _ []byte, gone, _ bool) change {
 	}
 }
 
-func (r relations) forget() {
+// refuse counts a key that is no fact, and tells of one now and then.
+func (r *relations) refuse(key string) {
+	b := r.book
+	b.meter.Refused.Inc()
+	if now := time.Now(); now.Sub(r.told) > tellAgain {
+		r.told = now
+		b.log.Warn("book: not a relation, as perhaps others", obs.Bucket, b.tree.Bucket(subject.Relations), obs.Key, key)
+	}
+}
+
+func (r *relations) forget() {
 	r.book.meter.Relations.Sub(float64(r.book.graph.Len()))
 	r.book.graph = relation.Graph{}
 }

@@ -236,7 +236,12 @@ func FuzzRead(f *testing.F) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(f.Context()))
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ctx) }()
-	f.Cleanup(func() { cancel(); <-served })
+	f.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			f.Errorf("Serve: %v", err)
+		}
+	})
 	f.Fuzz(func(t *testing.T, body string) {
 		i.say(200, body)
 		s.Refresh(t.Context())

@@ -105,22 +105,24 @@ func compile(env *cel.Env, name, text string) (*rule, []flaw) {
 func (r *rule) read(checked *cel.Ast) {
 	named := map[int64]bool{} // uses of claims that say which
 	ast.PreOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		switch e.Kind() {
-		case ast.SelectKind:
-			r.claim(named, e.AsSelect().Operand(), e.AsSelect().FieldName())
-		case ast.CallKind:
-			call := e.AsCall()
-			switch args := call.Args(); {
-			case call.FunctionName() == "member":
-				r.asks = true
-			case call.FunctionName() == operators.Index:
-				r.claim(named, args[0], literal(args[1]))
-			case call.FunctionName() == operators.In:
-				r.claim(named, args[1], literal(args[0]))
-			}
-		case ast.IdentKind:
+		if e.Kind() == ast.IdentKind {
 			r.whole = r.whole || e.AsIdent() == "claims" && !named[e.ID()]
-		default: // nothing else names a claim
+			return
+		}
+		if e.Kind() == ast.SelectKind {
+			r.claim(named, e.AsSelect().Operand(), e.AsSelect().FieldName())
+			return
+		}
+		if e.Kind() != ast.CallKind {
+			return
+		}
+		switch call := e.AsCall(); call.FunctionName() {
+		case "member":
+			r.asks = true
+		case operators.Index:
+			r.claim(named, call.Args()[0], literal(call.Args()[1]))
+		case operators.In:
+			r.claim(named, call.Args()[1], literal(call.Args()[0]))
 		}
 	}))
 	slices.Sort(r.claims)

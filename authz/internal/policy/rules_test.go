@@ -12,17 +12,13 @@ import (
 )
 
 // may is what a user may do in room:1 of a type with these rules, in short:
-// the first letter of every right, s for subscribe, S for signal.
+// the first letter of every right, in capitals for signal and presence.
 func may(d policy.Decision) (letters string) {
 	for _, right := range d.Can {
-		switch right {
-		case wire.Signal:
-			letters += "S"
-		case wire.Presence:
-			letters += "P"
-		default:
-			letters += string(right)[:1]
+		if right == wire.Signal || right == wire.Presence {
+			right = wire.Right(strings.ToUpper(string(right)))
 		}
+		letters += string(right)[:1]
 	}
 	return letters
 }
