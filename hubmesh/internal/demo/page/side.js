@@ -159,7 +159,7 @@ export class Side {
   }
 
   async #publish(event, data, durable) {
-    if (durable && this.#network.isCut) this.#note("It waits for the network");
+    if (durable && this.hub.state.status !== "open") this.#note("It waits for the network");
     try {
       await this.room.publish(event, data, { durable, echo: true });
     } catch ({ code, message }) {
