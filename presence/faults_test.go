@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/hubmesh/hubmesh/presence"
 	"github.com/hubmesh/hubmesh/shared/natstest"
+	"github.com/hubmesh/hubmesh/shared/store"
 	"github.com/hubmesh/hubmesh/shared/subject"
 	"github.com/hubmesh/hubmesh/shared/wire"
 )
@@ -252,9 +254,68 @@ func TestAllThatIsOnDiskIsFoundAfterARestartOfEverything(t *testing.T) {
 	start(t, natstest.Conn(t, s))
 	start(t, natstest.Conn(t, s))
 	ending.Wait()
-	told.expect(word("", "bob", "leave"), word("task:42", "bob", "leave"))
-	expectRoom(t, nc, wire.PresenceRoomAsk{Room: "task:42"}, "ann")
-	expectEnds(t, nc, goes)
-	told.expect(word("", "ann", "leave"), word("task:42", "ann", "leave")) // the gateway is no more
+	// And ann, whose gateway is no more.
+	told.expect(word("", "bob", "leave"), word("task:42", "bob", "leave"), word("", "ann", "leave"), word("task:42", "ann", "leave"))
+	expectRoom(t, nc, wire.PresenceRoomAsk{Room: "task:42"})
 	expectEnds(t, nc, slices.Sorted(slices.Values([]string{goes, stays}))...)
+}
+
+func TestLeadersThatStepDownLoseNoChange(t *testing.T) {
+	c := natstest.Cluster(t, 3)
+	nc := c.Conn(0)
+	if err := store.Setup(t.Context(), nc, subject.Tree{}, store.Config{Replicas: 3}, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	start(t, c.Conn(1))
+	start(t, c.Conn(2))
+	g := open(t, nc, "g1", 13*time.Second)
+	told := hear(t, nc)
+	var clients sync.WaitGroup
+	var want []string
+	for i := range 4 {
+		user := fmt.Sprintf("user-%d", i)
+		want = append(want, word("", user, "join"))
+		for range 15 {
+			want = append(want, word("task:42", user, "join"), word("task:42", user, "leave"))
+		}
+		clients.Go(func() {
+			conn := g.connect(user)
+			for range 15 {
+				g.enter(conn, "task:42")
+				g.leave(conn, "task:42")
+			}
+		})
+	}
+	working, done := context.WithCancel(t.Context())
+	go func() { clients.Wait(); done() }()
+	streams := []string{subject.Tree{}.BucketStream(subject.Here), subject.Tree{}.Stream(subject.Tellings)}
+	for i := 0; told.wait(working, func(words []wire.PresenceTold) bool { return len(words) >= 30*(i+1) }); i++ {
+		c.StepDown(streams[i%2])
+	}
+	<-working.Done()
+	told.expect(want...)
+	expectRoom(t, nc, wire.PresenceRoomAsk{Room: "task:42"})
+}
+
+func TestReplicasWhoseClocksDifferAgreeOnTheLastStatus(t *testing.T) {
+	s, nc := natstest.Mesh(t)
+	g := open(t, nc, "g1", 13*time.Second)
+	told := hear(t, nc)
+	ahead := func() time.Time { return time.Now().Add(time.Hour) }
+	own := natstest.Conn(t, s)
+	first := startWith(t, own, presence.Config{Now: ahead})
+	laptop, phone := g.connect("ann"), g.connect("ann")
+	g.status(laptop, wire.Away, "said to the one ahead")
+	abrupt(first, own)
+	startWith(t, natstest.Conn(t, s), presence.Config{Now: func() time.Time { return time.Now().Add(-time.Hour) }})
+	g.status(phone, wire.Busy, "said to the one behind")
+	g.end(phone)
+	words := told.expect(word("", "ann", "join"), word("", "ann", "status"), word("", "ann", "status"))
+	if last := words[2]; last.Status != wire.Busy {
+		t.Errorf("told last is %s, want busy", last.Status)
+	}
+	users := must[wire.PresenceUsersAnswer](t, nc, "users", wire.PresenceUsersAsk{Users: []string{"ann"}}).Users
+	if len(users) != 1 || users[0].Status != wire.Busy {
+		t.Errorf("here are %+v, want ann, busy", users)
+	}
 }

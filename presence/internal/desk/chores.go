@@ -3,6 +3,7 @@ package desk
 import (
 	"container/heap"
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/hubmesh/hubmesh/presence/internal/roster"
@@ -36,14 +37,15 @@ type task struct {
 
 // chores is what there is to do. Its fields are guarded by Desk.mu.
 type chores struct {
-	all  map[chore]*task
-	next queue
-	n    uint64        // how many were ever in next
-	wake chan struct{} // one slot
+	all   map[chore]*task
+	users map[string]int // how many of all are to tell of a user
+	next  queue
+	n     uint64        // how many were ever in next
+	wake  chan struct{} // one slot
 }
 
 func newChores() *chores {
-	return &chores{all: map[chore]*task{}, wake: make(chan struct{}, 1)}
+	return &chores{all: map[chore]*task{}, users: map[string]int{}, wake: make(chan struct{}, 1)}
 }
 
 // queue is chores by the time when they are due. One may be in it more often
@@ -77,6 +79,9 @@ func (c *chores) add(what chore, at time.Time, doubt bool) {
 	case t == nil:
 		t = &task{}
 		c.all[what] = t
+		if what.kind == tell {
+			c.users[what.of.User]++
+		}
 	case t.busy:
 		t.again = true
 		return
@@ -124,21 +129,32 @@ func (c *chores) done(what chore, t *task, again time.Duration) {
 		t.again, again = false, time.Nanosecond
 	}
 	if again == 0 {
-		delete(c.all, what)
+		c.drop(what)
 		return
 	}
 	c.enqueue(what, t, time.Now().Add(again))
 }
 
+// drop takes out a chore that is done.
+func (c *chores) drop(what chore) {
+	delete(c.all, what)
+	if what.kind != tell {
+		return
+	}
+	if c.users[what.of.User]--; c.users[what.of.User] == 0 {
+		delete(c.users, what.of.User)
+	}
+}
+
 // waits is who waits until something is known. Guarded by Desk.mu.
 type waits struct {
-	seqs []seqWait
-	of   map[roster.Touch][]chan struct{}
+	seqs  []seqWait
+	users map[string][]chan struct{}
 }
 
 type seqWait struct {
 	seq  uint64
-	of   roster.Touch
+	user string
 	done chan struct{}
 }
 
@@ -151,43 +167,47 @@ func (w *waits) reached(seq uint64, c *chores) {
 			left = append(left, s)
 			continue
 		}
-		w.told(s.of, s.done, c)
+		w.told(s.user, s.done, c)
 	}
 	clear(w.seqs[len(left):])
 	w.seqs = left
 }
 
-func (w *waits) told(of roster.Touch, done chan struct{}, c *chores) {
-	if c.all[chore{kind: tell, of: of}] == nil {
+func (w *waits) told(user string, done chan struct{}, c *chores) {
+	if c.users[user] == 0 {
 		close(done)
 		return
 	}
-	w.of[of] = append(w.of[of], done)
+	w.users[user] = append(w.users[user], done)
 }
 
-// release lets those go on who wait for a user to be told of.
-func (w *waits) release(of roster.Touch) {
-	for _, done := range w.of[of] {
+// release lets those go on who wait for a user to be told of, if nothing is
+// left to tell.
+func (w *waits) release(user string, c *chores) {
+	if c.users[user] > 0 {
+		return
+	}
+	for _, done := range w.users[user] {
 		close(done)
 	}
-	delete(w.of, of)
+	delete(w.users, user)
 }
 
 // Await returns when HUB_PRESENCE is known up to a sequence and others were
-// told what that means for a user, or with ctx's error.
-func (d *Desk) Await(ctx context.Context, seq uint64, of roster.Touch) error {
+// told all that this means for a user, or with ctx's error.
+func (d *Desk) Await(ctx context.Context, seq uint64, user string) error {
 	done := make(chan struct{})
 	d.mu.Lock()
 	if d.known.Here.Seq < seq {
-		d.waits.seqs = append(d.waits.seqs, seqWait{seq, of, done})
+		d.waits.seqs = append(d.waits.seqs, seqWait{seq, user, done})
 	} else {
-		d.waits.told(of, done, d.chores)
+		d.waits.told(user, done, d.chores)
 	}
 	d.mu.Unlock()
 	select {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("presence: wait for what is told of %s: %w", user, ctx.Err())
 	}
 }

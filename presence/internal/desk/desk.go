@@ -101,7 +101,7 @@ func Listen(ctx context.Context, nc *nats.Conn, cfg Config, l *ledger.Ledger, m 
 		cfg: cfg, nc: nc, ledger: l, meter: m, log: log,
 		ends: follow.NewReader(nc, clients), slots: make(chan struct{}, most),
 		known:  Known{Roster: roster.New(), View: told.New()},
-		chores: newChores(), waits: waits{of: map[roster.Touch][]chan struct{}{}},
+		chores: newChores(), waits: waits{users: map[string][]chan struct{}{}},
 	}
 	var err error
 	words := cfg.Follow

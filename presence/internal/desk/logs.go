@@ -98,6 +98,9 @@ func (h hereLog) Page(context.Context) {}
 func (d *Desk) restart() {
 	d.whole = false
 	d.chores = newChores()
+	for user := range d.waits.users {
+		d.waits.release(user, d.chores) // they are told that too little is known
+	}
 }
 
 // toldLog hears HUB_TOLD.

@@ -69,8 +69,8 @@ func (d *Desk) begin(ctx context.Context, doing *sync.WaitGroup, what chore, t *
 		again := end()
 		d.mu.Lock()
 		d.chores.done(what, t, again)
-		if what.kind == tell && d.chores.all[what] == nil {
-			d.waits.release(what.of)
+		if what.kind == tell {
+			d.waits.release(what.of.User, d.chores)
 		}
 		d.mu.Unlock()
 		<-d.slots
@@ -155,7 +155,7 @@ func (d *Desk) heard(of roster.Touch) {
 	}
 	is, here := d.known.Roster.Visible(of)
 	if _, _, verdict := d.known.View.Next(of, is, here, d.known.Here); verdict == told.Known {
-		delete(d.chores.all, what)
-		d.waits.release(of)
+		d.chores.drop(what)
+		d.waits.release(of.User, d.chores)
 	}
 }

@@ -22,7 +22,7 @@ func (a *Answers) room(ctx context.Context, in wire.PresenceRoomAsk) (out wire.P
 		return out, err
 	}
 	if in.AtLeast > 0 {
-		if err := a.desk.Await(ctx, in.AtLeast, roster.Touch{Room: in.Room, User: in.User}); err != nil {
+		if err := a.desk.Await(ctx, in.AtLeast, in.User); err != nil {
 			return out, unavailable()
 		}
 	}

@@ -69,7 +69,9 @@ func (a *Answers) report(ctx context.Context, in wire.PresenceReport) (out wire.
 		}
 	}
 	for _, st := range stands {
-		st.told(ctx)
+		if st.err == nil && a.desk.Await(ctx, st.seq, st.stand.User) != nil {
+			break // it is stored, and will be told
+		}
 	}
 	return out, nil
 }
@@ -224,25 +226,4 @@ func (s *standing) end(ctx context.Context) error {
 		}
 	}
 	return s.err
-}
-
-// told waits until others were told what has changed, if it was stored. That
-// it takes too long is no fault: it will be told.
-func (s *standing) told(ctx context.Context) {
-	if s.err != nil || s.answer == nil {
-		return
-	}
-	touches := []roster.Touch{{User: s.key.User}}
-	for _, rooms := range [][2][]string{{s.stand.Rooms, s.was.Record.Rooms}, {s.was.Record.Rooms, s.stand.Rooms}} {
-		for _, room := range rooms[0] {
-			if s.stand.Fresh || !slices.Contains(rooms[1], room) {
-				touches = append(touches, roster.Touch{Room: room, User: s.key.User})
-			}
-		}
-	}
-	for _, of := range touches {
-		if s.a.desk.Await(ctx, s.seq, of) != nil {
-			return
-		}
-	}
 }
