@@ -56,6 +56,7 @@ type House struct {
 	pools    *pools
 	shares   shares
 	desk     *rights.Desk
+	gate     *rights.Gate
 	revoked  *rights.Revoked
 	registry *registry
 	badLimit sync.Once // to warn of one that authz gives
@@ -72,7 +73,7 @@ func New(cfg Config, rooms *room.Rooms, r *relay.Relay, a *ask.Asker, w *rights.
 		shares:   shares{free: replayBytes},
 		messages: quota.MessageRule(cfg.Messages),
 		signals:  quota.SignalRule(cfg.Signals),
-		desk:     w.Desk, revoked: w.Revoked, registry: newRegistry(),
+		desk:     w.Desk, gate: w.Gate, revoked: w.Revoked, registry: newRegistry(),
 	}
 	h.number.Store(cfg.FirstNumber)
 	return h

@@ -71,6 +71,9 @@ func (c *Client) part(rp *replay) {
 		c.house.shares.give(mostOfPart)
 		return
 	}
+	if c.inDoubt(rp) {
+		return
+	}
 	upTo, bytes, caught := c.house.rooms.Catch(c.member, rp.key, rp.after)
 	rp.after.Offset = upTo
 	if caught == room.Unheld {
@@ -95,6 +98,9 @@ func (c *Client) turnPage(rp *replay, page []*room.Entry, upTo uint64, err error
 		c.house.shares.give(mostOfPart)
 		return
 	}
+	if c.inDoubt(rp) {
+		return
+	}
 	if err != nil {
 		// The rest cannot be had without a hole, or not now: the client learns
 		// which when it is back.
@@ -108,6 +114,17 @@ func (c *Client) turnPage(rp *replay, page []*room.Entry, upTo uint64, err error
 		rp.after.Offset = max(far, upTo)
 	}
 	c.offered(bytes, rp)
+}
+
+// inDoubt reports whether it is in doubt who may hear what. Then the replay
+// gives its share back, and goes on when it is not.
+func (c *Client) inDoubt(rp *replay) bool {
+	if c.house.gate.Open() {
+		return false
+	}
+	c.house.shares.give(mostOfPart)
+	c.house.gate.WhenOpen(func() { c.post(func() { c.step(rp) }) })
+	return true
 }
 
 // offered keeps of a share what was offered, until it is written, and then
@@ -164,7 +181,7 @@ func (c *Client) look(d session.Look) {
 func (c *Client) history(d session.History) {
 	c.house.relay.History(d.Room, d.Before, d.Limit, func(page frame.Past, err error) {
 		var p frame.Problem
-		if err != nil {
+		if err != nil || !c.house.gate.Open() { // nor is it read while it is in doubt who may
 			p = frame.Problem{Code: wire.Unavailable, Message: "the past could not be read now: try again"}
 		}
 		c.post(func() { c.carry(c.sess.Remembered(d.Tag, page, p)) })

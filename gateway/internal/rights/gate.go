@@ -12,7 +12,8 @@ import (
 // is known that their rights are as the buckets say: for Config.Unheard after
 // the ends of the buckets were last seen, for Config.Bound after a change that
 // is not worked out yet, and not at all between a reconnect to NATS and the
-// proof that nothing has changed meanwhile. Safe for concurrent use.
+// proof that nothing has changed meanwhile. A nil Gate is always open. Safe for
+// concurrent use.
 type Gate struct {
 	nc  *nats.Conn
 	now func() time.Time
@@ -26,6 +27,8 @@ type Gate struct {
 	last   change
 	open   map[change]time.Time // those that are not worked out, and until when that may take
 	ended  bool
+
+	waiters []func() // to be called when it opens
 }
 
 // change is the number of one that is being worked out.
@@ -40,7 +43,7 @@ func NewGate(nc *nats.Conn) *Gate {
 
 // Open reports whether events may go on now.
 func (g *Gate) Open() bool {
-	return g.now().UnixNano() < g.until.Load() && g.nc.Stats().Reconnects == g.seen.Load()
+	return g == nil || g.now().UnixNano() < g.until.Load() && g.nc.Stats().Reconnects == g.seen.Load()
 }
 
 // Wait returns when events may go on. While it waits authz is being asked, or
@@ -56,43 +59,62 @@ func (g *Gate) Wait() {
 	}
 }
 
-// begin notes a change that must be worked out by a time.
-func (g *Gate) begin(by time.Time) change {
+// WhenOpen calls f once events may go on: before it returns if that is now,
+// else on a goroutine of Watch's. f must not block.
+func (g *Gate) WhenOpen(f func()) {
+	if !g.Open() && g.wait(f) {
+		return
+	}
+	f()
+}
+
+// wait keeps f for when the gate opens, unless it is open now.
+func (g *Gate) wait(f func()) (waits bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.last++
-	g.open[g.last] = by
-	g.move()
-	return g.last
+	if g.ended || g.Open() {
+		return false
+	}
+	g.waiters = append(g.waiters, f)
+	return true
+}
+
+// begin notes a change that must be worked out by a time.
+func (g *Gate) begin(by time.Time) (c change) {
+	g.move(func() {
+		g.last++
+		c = g.last
+		g.open[c] = by
+	})
+	return c
 }
 
 // end notes that a change is worked out.
-func (g *Gate) end(c change) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.open, c)
-	g.move()
-}
+func (g *Gate) end(c change) { g.move(func() { delete(g.open, c) }) }
 
 // prove notes that after so many reconnects all changes were known, and until
 // when that counts.
 func (g *Gate) prove(reconnects uint64, until time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.seen.Store(reconnects)
-	g.proven = until
-	g.move()
+	g.move(func() {
+		g.seen.Store(reconnects)
+		g.proven = until
+	})
 }
 
 // finish opens the gate for those who wait, who are about to end too.
-func (g *Gate) finish() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.ended = true
-	g.moved.Broadcast()
+func (g *Gate) finish() { g.move(func() { g.ended = true }) }
+
+// move changes what is known, and lets those go on who wait, if they may.
+func (g *Gate) move(know func()) {
+	for _, f := range g.moves(know) {
+		f()
+	}
 }
 
-func (g *Gate) move() {
+func (g *Gate) moves(know func()) (due []func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	know()
 	until := g.proven
 	for _, by := range g.open {
 		if by.Before(until) {
@@ -101,4 +123,8 @@ func (g *Gate) move() {
 	}
 	g.until.Store(until.UnixNano())
 	g.moved.Broadcast()
+	if g.ended || g.Open() {
+		due, g.waiters = g.waiters, nil
+	}
+	return due
 }

@@ -1,6 +1,7 @@
 package rights
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -65,6 +66,21 @@ func TestTheGateIsShutFromAReconnectUntilProof(t *testing.T) {
 	case <-waited:
 	case <-time.After(patience):
 		t.Error("Wait goes on after the proof")
+	}
+}
+
+func TestWhatWaitsForTheGateIsDoneWhenItOpens(t *testing.T) {
+	g := NewGate(natstest.Conn(t, natstest.Server(t)))
+	var done []string
+	g.WhenOpen(func() { done = append(done, "first") })
+	g.prove(0, time.Now().Add(time.Hour))
+	g.WhenOpen(func() { done = append(done, "at once") })
+	c := g.begin(time.Now().Add(-time.Second))
+	g.WhenOpen(func() { done = append(done, "last") })
+	done = append(done, "then")
+	g.end(c)
+	if got := strings.Join(done, ", "); got != "first, at once, then, last" {
+		t.Errorf("done: %s", got)
 	}
 }
 

@@ -118,12 +118,12 @@ func await[T any](t testing.TB, what string, c <-chan T) (v T) {
 	return v
 }
 
-// concerning waits for a change that concerns a user in a room; others, such
-// as those of nobody, pass by.
-func (h *house) concerning(user, in string) Change {
+// concerning waits for a change that concerns a user in task:1; others, such as
+// those of nobody, pass by.
+func (h *house) concerning(user string) Change {
 	h.t.Helper()
 	for {
-		if c := await(h.t, "a change for "+user+" in "+in, h.changes); c.Concerns(user, room(in)) {
+		if c := await(h.t, "a change for "+user, h.changes); c.Concerns(user, room("task:1")) {
 			return c
 		}
 	}

@@ -177,7 +177,7 @@ func (q *queue) landed(batch []recheck, answers []wire.JoinAnswer, p frame.Probl
 	if p.Is() {
 		return
 	}
-	for i, r := range batch {
-		r.answer(answers[i].Rooms, frame.Problem{})
+	for i, a := range answers {
+		batch[i].answer(a.Rooms, frame.Problem{})
 	}
 }

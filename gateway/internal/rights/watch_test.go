@@ -21,7 +21,7 @@ func TestMembersHearWhomAChangeTouches(t *testing.T) {
 		return a
 	})
 	seq := h.put("HUB_RELATIONS", "team.red.member.user.ann", "")
-	if c := h.concerning("ann", "task:1"); c.Concerns("bob", room("task:1")) {
+	if c := h.concerning("ann"); c.Concerns("bob", room("task:1")) {
 		t.Error("the change concerns bob, who was not named")
 	}
 	for q := await(t, "a question", asked); q.UpTo.Relations < seq; q = await(t, "a question", asked) {
@@ -30,7 +30,7 @@ func TestMembersHearWhomAChangeTouches(t *testing.T) {
 		t.Errorf("authz is asked with at least %+v, want what it said: %d", m, seq+5)
 	}
 	after := h.put("HUB_POLICY", "task", "x")
-	h.concerning("ann", "task:1")
+	h.concerning("ann")
 	for q := await(t, "a question", asked); q.UpTo.Policy != after || q.After.Relations != seq; q = await(t, "a question", asked) {
 	}
 }
@@ -39,7 +39,7 @@ func TestWhoDoesNotSayWhomAChangeTouchesMeansEveryone(t *testing.T) {
 	t.Run("because nobody answers", func(t *testing.T) {
 		h := newHouse(t, Config{})
 		h.put("HUB_RELATIONS", "a.b", "")
-		h.concerning("cat", "task:1")
+		h.concerning("cat")
 	})
 	t.Run("because it is silent", func(t *testing.T) {
 		h := newHouse(t, Config{Wait: 300 * time.Millisecond})
@@ -47,13 +47,13 @@ func TestWhoDoesNotSayWhomAChangeTouchesMeansEveryone(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.put("HUB_RELATIONS", "a.b", "")
-		h.concerning("cat", "task:1")
+		h.concerning("cat")
 	})
 	t.Run("because it has begun later", func(t *testing.T) {
 		h := newHouse(t, Config{})
 		answers(h, "touched", func(q wire.TouchedAsk) wire.TouchedAnswer { return wire.TouchedAnswer{At: q.UpTo, All: true} })
 		h.put("HUB_RELATIONS", "a.b", "")
-		h.concerning("cat", "task:1")
+		h.concerning("cat")
 	})
 }
 
@@ -70,7 +70,7 @@ func TestABucketThatIsMadeAnewMayHaveTouchedEveryone(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.put("HUB_RELATIONS", "a.b", "")
-	h.concerning("cat", "task:1")
+	h.concerning("cat")
 }
 
 func TestRevocationsAreHeardAndKnown(t *testing.T) {
@@ -108,6 +108,6 @@ func TestTheGateOpensAndStaysOpen(t *testing.T) {
 	for time.Since(begun) < 2*time.Second { // five times what one proof is worth
 		h.Gate.Wait()
 		h.put("HUB_RELATIONS", "a.b", "")
-		h.concerning("cat", "task:1")
+		h.concerning("cat")
 	}
 }

@@ -81,9 +81,11 @@ func (w *Watch) workOut(ctx context.Context, ask bool, then func()) {
 	upTo, anew, since := w.heard, w.anew, w.since
 	w.anew, w.since = false, 0
 	w.mu.Unlock()
-	if upTo == w.known && !anew && !ask {
-		then()
-		return
+	if upTo == w.known && !anew {
+		then() // first: nobody waits for an answer that concerns nobody
+		if then = (func() {}); !ask {
+			return
+		}
 	}
 	c, at := Everyone(), upTo
 	if !anew {
