@@ -102,7 +102,7 @@ func cpu(b *testing.B) time.Duration {
 }
 
 // startQuietly runs a replica that logs nothing.
-func startQuietly(t testing.TB, nc *nats.Conn) (server *presence.Server, end func()) {
+func startQuietly(t testing.TB, nc *nats.Conn) (end func()) {
 	t.Helper()
 	server, err := presence.Listen(t.Context(), presence.Config{}, nc, obs.Kit{Log: slog.New(slog.DiscardHandler), Registry: obs.NewRegistry()})
 	if err != nil {
@@ -113,7 +113,7 @@ func startQuietly(t testing.TB, nc *nats.Conn) (server *presence.Server, end fun
 	serving.Go(func() { _ = server.Serve(ctx) }) // ends with ctx
 	end = func() { cancel(); serving.Wait() }
 	t.Cleanup(end)
-	return server, end
+	return end
 }
 
 // BenchmarkLoad is a replica that begins where many members are on disk. Its
@@ -126,7 +126,7 @@ func BenchmarkLoad(b *testing.B) {
 			for b.Loop() {
 				before := heapInUse()
 				begun := time.Now()
-				_, end := startQuietly(b, natstest.Conn(b, s))
+				end := startQuietly(b, natstest.Conn(b, s))
 				b.ReportMetric(time.Since(begun).Seconds(), "s/load")
 				b.ReportMetric(float64(heapInUse()-before)/float64(members), "B/member")
 				end()

@@ -162,9 +162,9 @@ func (h *house) connect(user string, rooms ...string) (conn string) {
 	return conn
 }
 
-func (h *house) enter(conn, room string) uint64 {
+func (h *house) enter(conn, room string) {
 	h.t.Helper()
-	return h.change(conn, func(s *wire.PresenceStand) { s.Rooms = append(slices.Clone(s.Rooms), room) })
+	h.change(conn, func(s *wire.PresenceStand) { s.Rooms = append(slices.Clone(s.Rooms), room) })
 }
 
 func (h *house) leave(conn, room string) uint64 {

@@ -64,7 +64,7 @@ func (q *queue) Less(i, j int) bool {
 	return a.at.Before(b.at) || a.at.Equal(b.at) && a.n < b.n
 }
 func (q *queue) Swap(i, j int) { (*q)[i], (*q)[j] = (*q)[j], (*q)[i] }
-func (q *queue) Push(x any)    { *q = append(*q, x.(due)) }
+func (q *queue) Push(x any)    { *q = append(*q, x.(due)) } //nolint:errcheck // only enqueue pushes
 func (q *queue) Pop() any {
 	last := (*q)[len(*q)-1]
 	(*q)[len(*q)-1] = due{}

@@ -84,10 +84,10 @@ type asked interface {
 	connections(room string) int
 }
 
-type real struct{ *roster.Roster }
+type built struct{ *roster.Roster }
 
-func (r real) of(t roster.Touch) (roster.Seen, bool) { return r.Of(t) }
-func (r real) connections(room string) int           { return r.Connections(room) }
+func (r built) of(t roster.Touch) (roster.Seen, bool) { return r.Of(t) }
+func (r built) connections(room string) int           { return r.Connections(room) }
 
 // show is everything that others could learn, as text.
 func show(a asked, users, rooms []string) string {

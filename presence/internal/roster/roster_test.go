@@ -61,7 +61,7 @@ func TestItIsWhatTheNewestRecordsSayAfterEveryRecord(t *testing.T) {
 			before := seen(m)
 			touched := r.Apply(uint64(i+1), s.key, s.rec)
 			m.apply(s.key, s.rec)
-			if got, want := show(real{r}, users, rooms), show(m, users, rooms); got != want {
+			if got, want := show(built{r}, users, rooms), show(m, users, rooms); got != want {
 				t.Fatalf("seed %d, record %d: the roster is\n%swant\n%s", seed, i, got, want)
 			}
 			// Whatever others see change is told of, and nothing else.
@@ -123,7 +123,7 @@ func TestWhoReadsOnlyWhatIsLeftAgreesWithWhoHeardAll(t *testing.T) {
 		for _, i := range left {
 			late.Apply(uint64(i+1), steps[i].key, steps[i].rec)
 		}
-		if got, want := show(real{late}, users, rooms), show(real{all}, users, rooms); got != want {
+		if got, want := show(built{late}, users, rooms), show(built{all}, users, rooms); got != want {
 			t.Fatalf("seed %d: who began late sees\n%swho heard all\n%s", seed, got, want)
 		}
 		if got, want := chores(late), chores(all); got != want {

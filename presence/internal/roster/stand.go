@@ -35,7 +35,7 @@ func Stand(was Stored, s wire.PresenceStand, status *wire.UserStatus, at, now in
 	switch {
 	case was.There && s.Turn <= was.Record.Turn:
 		return wire.PresenceRecord{}, Old
-	case over && !(was.Record.Swept && s.Turn > was.Record.Turn):
+	case over && (!was.Record.Swept || s.Turn <= was.Record.Turn):
 		return wire.PresenceRecord{}, Refused
 	}
 	rec := wire.PresenceRecord{

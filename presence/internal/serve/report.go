@@ -69,8 +69,11 @@ func (a *Answers) report(ctx context.Context, in wire.PresenceReport) (out wire.
 		}
 	}
 	for _, st := range stands {
-		if st.err == nil && a.desk.Await(ctx, st.seq, st.stand.User) != nil {
-			break // it is stored, and will be told
+		if st.err != nil {
+			continue
+		}
+		if late := a.desk.Await(ctx, st.seq, st.stand.User); late != nil {
+			a.log.Debug("presence: report stored, and not told yet", obs.Conn, st.stand.Connection, obs.Err, late)
 		}
 	}
 	return out, nil
