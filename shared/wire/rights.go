@@ -1,8 +1,12 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"math"
+	"strconv"
 )
 
 // Marks is how far a replica has read what rights are made of: the sequence of
@@ -81,4 +85,16 @@ type ExplainWhy struct {
 	// first: task.42.parent.project.7, project.7.member.user.ann.
 	Chain []string `json:"chain,omitempty"`
 	Error string   `json:"error,omitempty"` // the rule could not be worked out, and so denies
+}
+
+// ReadRevocation reads a value of HUB_REVOKED: the time, in unix seconds,
+// before which tokens hold no longer. What cannot be read is after everything,
+// with an error to tell of: whoever wrote it meant to shut somebody out, and
+// nobody would notice that this somebody is still here.
+func ReadRevocation(value []byte) (before float64, err error) {
+	before, err = strconv.ParseFloat(string(bytes.TrimSpace(value)), 64)
+	if err != nil || math.IsNaN(before) {
+		return math.Inf(1), fmt.Errorf("wire: read a revocation: %.40q is no number of unix seconds", value)
+	}
+	return before, nil
 }

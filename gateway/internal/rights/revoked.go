@@ -1,15 +1,13 @@
 package rights
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"math"
-	"strconv"
 	"sync/atomic"
 
 	"github.com/hubmesh/hubmesh/shared/kv"
 	"github.com/hubmesh/hubmesh/shared/subject"
+	"github.com/hubmesh/hubmesh/shared/wire"
 )
 
 // Revoked is the tokens that hold no longer, as their bucket says. The bucket
@@ -59,11 +57,9 @@ func issued(claims map[string]json.RawMessage) float64 {
 	return *at
 }
 
-// readTime reads unix seconds as they stand in the bucket.
-func readTime(value []byte) (float64, error) {
-	at, err := strconv.ParseFloat(string(bytes.TrimSpace(value)), 64)
-	if err != nil || math.IsNaN(at) {
-		return 0, fmt.Errorf("rights: a revocation's time %.40q is no number of unix seconds", value)
-	}
-	return at, nil
+// readTime reads a value for the mirror. One that cannot be read revokes
+// everything under its key; authz tells of it.
+func readTime(value []byte) (before float64, _ error) {
+	before, _ = wire.ReadRevocation(value)
+	return before, nil
 }

@@ -46,15 +46,10 @@ func TestWhatWasIssuedBeforeOrDoesNotSayWhenIsRevoked(t *testing.T) {
 	}
 }
 
-func TestReadTime(t *testing.T) {
-	for text, want := range map[string]float64{"1700000000": 1_700_000_000, " 12.5\n": 12.5, "-1": -1, "0": 0} {
+func TestATimeThatCannotBeReadRevokesEverything(t *testing.T) {
+	for text, want := range map[string]float64{"1700000000": 1_700_000_000, "now": math.Inf(1), "": math.Inf(1)} {
 		if got, err := readTime([]byte(text)); err != nil || got != want {
 			t.Errorf("readTime(%q) = %v, %v, want %v", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"", "now", "NaN", "2023-11-14", "1 2", "{}"} {
-		if got, err := readTime([]byte(text)); err == nil {
-			t.Errorf("readTime(%q) = %v, want an error", text, got)
 		}
 	}
 }
@@ -64,7 +59,7 @@ func FuzzRevocation(f *testing.F) {
 	f.Add("1700000000", `{"iat":1,"jti":"a"}`)
 	f.Add("NaN", `{"iat":"x","jti":{}}`)
 	f.Fuzz(func(t *testing.T, value, text string) {
-		if at, err := readTime([]byte(value)); err == nil && math.IsNaN(at) {
+		if at, _ := readTime([]byte(value)); math.IsNaN(at) {
 			t.Errorf("readTime(%q) is no number", value)
 		}
 		var c map[string]json.RawMessage

@@ -134,26 +134,6 @@ func (r *Ring) Since(room Room, after uint64, most int) (offsets []uint64, ok bo
 	return offsets, true
 }
 
-// Newest returns the offsets of a room's newest count events up to an offset,
-// oldest first, perhaps with some of other rooms. It reports false where the
-// ring does not know so many, and where more than most events would have to be
-// looked at.
-func (r *Ring) Newest(room Room, upTo uint64, count, most int) (offsets []uint64, ok bool) {
-	if upTo > r.end {
-		return nil, false
-	}
-	for at := r.last[r.head(room)]; at > r.start && len(offsets) < count; at = r.before(at) {
-		if most--; most < 0 {
-			return nil, false
-		}
-		if at <= upTo && r.is(at, room) {
-			offsets = append(offsets, at)
-		}
-	}
-	slices.Reverse(offsets)
-	return offsets, len(offsets) == count
-}
-
 func (r *Ring) head(room Room) int { return int(uint64(room) % uint64(len(r.last))) } //nolint:gosec // less than the heads
 
 // tag is the bits of a room that a link holds: others than lead to its head.

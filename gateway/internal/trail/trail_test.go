@@ -56,34 +56,6 @@ func TestSince(t *testing.T) {
 	}
 }
 
-func TestNewest(t *testing.T) {
-	for name, c := range map[string]struct {
-		upTo  uint64
-		count int
-		most  int
-		want  []uint64
-		ok    bool
-	}{
-		"the newest":                  {10, 2, 8, []uint64{7, 9}, true},
-		"all that are known":          {10, 4, 8, []uint64{3, 5, 7, 9}, true},
-		"more than are known":         {10, 5, 8, []uint64{3, 5, 7, 9}, false},
-		"up to an offset":             {7, 2, 8, []uint64{5, 7}, true},
-		"up to what is yet to come":   {11, 2, 8, nil, false},
-		"up to before what is known":  {2, 1, 8, nil, false},
-		"more than may be looked at":  {10, 2, 3, nil, false},
-		"as many as may be looked at": {10, 2, 4, []uint64{7, 9}, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := trail.New(8)
-			lay(r, 1, "ababababab") // the first two fall out
-			got, ok := r.Newest(room('a'), c.upTo, c.count, c.most)
-			if ok != c.ok || ok && !slices.Equal(got, c.want) {
-				t.Errorf("Newest(%d, %d, %d) = %v, %v; want %v, %v", c.upTo, c.count, c.most, got, ok, c.want, c.ok)
-			}
-		})
-	}
-}
-
 func TestAGapBeginsTheRingAnew(t *testing.T) {
 	r := trail.New(8)
 	lay(r, 1, "aaa")
@@ -183,11 +155,6 @@ func same(t *testing.T, ring *trail.Ring, model *plain, room trail.Room, rnd *ra
 	want := model.since(room, after)
 	if got, ok := ring.Since(room, after, 1000); !ok || !slices.Equal(got, want) {
 		t.Fatalf("Since(%d) = %v, %v; want %v", after, got, ok, want)
-	}
-	all, count := model.since(room, model.start), 1+rnd.IntN(5)
-	got, ok := ring.Newest(room, model.end, count, 1000)
-	if ok != (len(all) >= count) || ok && !slices.Equal(got, all[len(all)-count:]) {
-		t.Fatalf("Newest(%d) = %v, %v; want the last of %v", count, got, ok, all)
 	}
 }
 
