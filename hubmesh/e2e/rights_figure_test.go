@@ -81,14 +81,14 @@ func (m team) putOut(clients []*hub.Client) (when left, err error) {
 		}()
 	}
 	for range clients {
-		switch t := <-at; {
-		case t == 0:
+		t := <-at
+		if t == 0 {
 			err = errors.New("a connection ended")
-		default:
-			when.Last = max(when.Last, t)
-			if when.First == 0 || t < when.First {
-				when.First = t
-			}
+			continue
+		}
+		when.Last = max(when.Last, t)
+		if when.First == 0 || t < when.First {
+			when.First = t
 		}
 	}
 	return when, err

@@ -114,18 +114,18 @@ func (r *rules) touched(q wire.TouchedAsk) (a wire.TouchedAnswer) {
 	return a
 }
 
-// change allows or forbids a user a room, and returns when that was.
-func (r *rules) change(user, room string, allow bool) time.Time {
+// change allows ann a room or forbids it, and returns when that was.
+func (r *rules) change(room string, allow bool) time.Time {
 	r.t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.may[user+" "+room] = allow
-	seq, err := r.kv.Put(r.t.Context(), "changed."+subject.Escape(user), nil)
+	r.may["ann "+room] = allow
+	seq, err := r.kv.Put(r.t.Context(), "changed.ann", nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.at = seq
-	r.past[seq] = wire.Touched{Users: []string{user}, Rooms: []string{room}}
+	r.past[seq] = wire.Touched{Users: []string{"ann"}, Rooms: []string{room}}
 	return time.Now()
 }
 
@@ -147,7 +147,7 @@ func dialled(t testing.TB, g *gateway.Server, user string) *hub.Client {
 	return c
 }
 
-// put out is what a client hears of a room until it is told to have left it:
+// putOut is what a client hears of a room until it is told to have left it:
 // the offsets of its events. It fails when that is not told.
 func putOut(t testing.TB, c *hub.Client, room string) (heard []uint64) {
 	t.Helper()

@@ -13,6 +13,7 @@
 // through: it is either found by Members, or its answer is older than the
 // change, and it is asked again.
 //
-// Read watch.go first, then gate.go (when events go on), desk.go (questions,
-// each asked once), change.go (whom a change concerns) and revoked.go.
+// Read watch.go first, then work.go (what a change leads to), gate.go (when
+// events go on), desk.go and queue.go (questions: each once, and for many at
+// once), change.go (whom a change concerns) and revoked.go.
 package rights
