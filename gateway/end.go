@@ -1,0 +1,54 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net"
+
+	"github.com/hubmesh/hubmesh/shared/obs"
+)
+
+// drain asks all clients to go elsewhere, spread over Config.Drain.
+func (s *Server) drain(ctx context.Context) {
+	s.log.Info("gateway: draining", "connections", s.sockets.Open(), "budget", s.cfg.Drain)
+	s.draining.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Drain)
+	defer cancel()
+	s.sockets.Drain(ctx, s.cfg.Drain)
+}
+
+// leave ends what others ask of the gateway.
+func (s *Server) leave() {
+	if err := s.answers.Stop(); err != nil {
+		s.log.Warn("gateway: stop answering", obs.Err, err)
+	}
+	s.control.Close()
+	if err := s.probe.Unsubscribe(); err != nil && s.nc.IsConnected() {
+		s.log.Warn("gateway: unsubscribe", obs.Subject, s.probe.Subject, obs.Err, err)
+	}
+}
+
+// close lets go of the address and of the connection that the gateway opened.
+func (s *Server) close() {
+	if s.past != nil {
+		s.past.Close()
+	}
+	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		s.log.Warn("gateway: close the listener", obs.Err, err)
+	}
+}
+
+// Kill ends the gateway as a SIGKILL would: clients are cut off without a
+// word, the lease is left to run out, the NATS connection is closed. For tests
+// of what the others make of it.
+func (s *Server) Kill() {
+	s.killed.Store(true)
+	s.nc.Close()
+	s.close()
+	s.sockets.Kill()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kill != nil {
+		s.kill()
+	}
+}
