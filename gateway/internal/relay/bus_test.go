@@ -26,7 +26,7 @@ import (
 )
 
 // patience bounds everything that a test waits for.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // plain spells an event as its parts, apart from its time.
 type plain struct{}

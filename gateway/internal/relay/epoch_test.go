@@ -60,7 +60,7 @@ func reach(t *testing.T, what string, rooms *room.Rooms, good func(frame.Positio
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for late := time.After(10 * time.Second); ; {
+	for late := time.After(patience); ; {
 		at := position(rooms)
 		if good(at) {
 			return at

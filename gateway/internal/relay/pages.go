@@ -17,7 +17,7 @@ import (
 const (
 	readers    = 8        // reads of the log at once
 	readsQueue = 64 << 10 // reads that may wait; further ones fail at once
-	readWait   = 10 * time.Second
+	readWait   = 20 * time.Second
 
 	pagesFor   = 30 * time.Second // how long a page that was read serves others
 	pagesBytes = 32 << 20         // that such pages may hold together
@@ -49,6 +49,7 @@ type page struct {
 	entries []*room.Entry
 	after   frame.Position // what came before is not in it
 	upTo    uint64         // the room's events up to here are in it
+	last    uint64         // the log's end when it was read
 	behind  int            // events of the room behind it,
 	counted bool           // where they were counted
 	err     error
@@ -180,16 +181,30 @@ func (p *pages) settle(key pageKey, got *page) {
 	}
 }
 
+// forget lets a page of a room serve nobody else.
+func (p *pages) forget(room string, old *page) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.IndexFunc(p.order, func(kept keptPage) bool { return kept.page == old }); i >= 0 {
+		p.drop(p.order[i])
+		p.order = slices.Delete(p.order, i, i+1)
+	}
+}
+
 // expire forgets pages that are old or too much, oldest first.
 func (p *pages) expire(now time.Time) {
 	for len(p.order) > 0 && (p.bytes > pagesBytes || now.After(p.order[0].until)) {
-		oldest := p.order[0]
-		rest := slices.DeleteFunc(p.kept[oldest.room], func(kept *page) bool { return kept == oldest.page })
-		if p.kept[oldest.room] = rest; len(rest) == 0 {
-			delete(p.kept, oldest.room)
-		}
-		p.bytes -= oldest.bytes
+		p.drop(p.order[0])
 		p.order[0] = keptPage{} // lets it go
 		p.order = p.order[1:]
 	}
+}
+
+// drop takes a page out of all but order.
+func (p *pages) drop(gone keptPage) {
+	rest := slices.DeleteFunc(p.kept[gone.room], func(kept *page) bool { return kept == gone.page })
+	if p.kept[gone.room] = rest; len(rest) == 0 {
+		delete(p.kept, gone.room)
+	}
+	p.bytes -= gone.bytes
 }

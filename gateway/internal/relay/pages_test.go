@@ -13,7 +13,7 @@ import (
 )
 
 // TestAPageIsReadOnceForAllPlacesInIt, and one that was read for a replay does
-// not tell how much was missed.
+// not tell how much was missed. What came since it was read is counted too.
 func TestAPageIsReadOnceForAllPlacesInIt(t *testing.T) {
 	nc := natstest.Conn(t, natstest.Server(t))
 	setup(t, nc, many())
@@ -22,7 +22,12 @@ func TestAPageIsReadOnceForAllPlacesInIt(t *testing.T) {
 	for range count {
 		b.put(t, &nats.Msg{Subject: "hub.event.task.a", Data: []byte("1")})
 	}
-	b.rooms.Move(frame.Position{Epoch: position(b.rooms).Epoch, Offset: count}) // it forgets what is in memory
+	heard := func(offset uint64) {
+		t.Helper()
+		reach(t, "all is heard", b.rooms, func(at frame.Position) bool { return at.Offset == offset })
+	}
+	heard(count)
+	b.rooms.Move(position(b.rooms)) // it forgets what is in memory
 	reads := func() uint64 {
 		b.pages.mu.Lock()
 		defer b.pages.mu.Unlock()
@@ -61,6 +66,26 @@ func TestAPageIsReadOnceForAllPlacesInIt(t *testing.T) {
 		b.Judge(of, at(after), "somebody", func(s Span, _ bool) { judged <- s })
 		if s := <-judged; s.Events != int(count-after) || reads() != 3 {
 			t.Errorf("since %d: missed %d, read %d times; want %d, read 3 times", after, s.Events, reads(), count-after)
+		}
+	}
+	b.put(t, &nats.Msg{Subject: "hub.event.task.a", Data: []byte("1")})
+	b.put(t, &nats.Msg{Subject: "hub.event.task.b", Data: []byte("1")})
+	heard(count + 2)
+	for _, step := range []struct {
+		name   string
+		forget bool
+		reads  uint64
+	}{
+		{"memory tells what came after the page", false, 3},
+		{"nothing does", true, 4},
+	} {
+		if step.forget {
+			b.rooms.Move(at(count + 2))
+		}
+		judged := make(chan Span, 1)
+		b.Judge(of, at(100), "somebody", func(s Span, _ bool) { judged <- s })
+		if s := <-judged; s.Events != count+1-100 || s.UpTo != at(count+2) || reads() != step.reads {
+			t.Errorf("%s: missed %d up to %d, read %d times; want %d up to %d, read %d times", step.name, s.Events, s.UpTo.Offset, reads(), count+1-100, count+2, step.reads)
 		}
 	}
 }

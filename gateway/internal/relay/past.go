@@ -47,17 +47,34 @@ func (r *Relay) Judge(of subject.Room, since frame.Position, id string, answer f
 		answer(Span{After: since, UpTo: past.At, Events: events}, true)
 		return
 	}
-	r.page(of, since, judged(), func(p *page) {
-		if p.err != nil {
-			r.log.Debug("relay: what was missed cannot be replayed", obs.Room, of.String(), "offset", since.Offset, obs.Err, p.err)
-			answer(Span{}, false)
-			return
-		}
-		events, _ := r.rooms.Count(p.behindOf(since.Offset), id)
-		// Not up to the log's end, if there is more than the page: a replica
-		// that is behind may have counted too few.
-		answer(Span{After: since, UpTo: frame.Position{Epoch: since.Epoch, Offset: p.upTo}, Events: events + p.behind}, true)
-	})
+	r.page(of, since, judged(), func(p *page) { r.verdict(of, since, id, p, true, answer) })
+}
+
+// verdict answers Judge by a page. One that was kept for a while does not tell of
+// what was stored since: memory does, or else the page is read anew, if it may
+// be.
+func (r *Relay) verdict(of subject.Room, since frame.Position, id string, p *page, again bool, answer func(Span, bool)) {
+	if p.err != nil {
+		r.log.Debug("relay: what was missed cannot be replayed", obs.Room, of.String(), "offset", since.Offset, obs.Err, p.err)
+		answer(Span{}, false)
+		return
+	}
+	later := r.rooms.Past(of.Key(), frame.Position{Epoch: since.Epoch, Offset: p.last})
+	if !later.Held && p.last < later.At.Offset && again {
+		r.pages.forget(of.Key(), p)
+		r.page(of, since, judged(), func(p *page) { r.verdict(of, since, id, p, false, answer) })
+		return
+	}
+	s := Span{After: since, UpTo: frame.Position{Epoch: since.Epoch, Offset: p.upTo}}
+	s.Events, _ = r.rooms.Count(p.behindOf(since.Offset), id)
+	stored, _ := r.rooms.Count(later.Entries, id)
+	s.Events += p.behind + stored
+	// Not up to the log's end, if there is more than the page: a replica that is
+	// behind may have counted too few.
+	if later.Held && p.behind == 0 && p.upTo >= p.last {
+		s.UpTo = later.At
+	}
+	answer(s, true)
 }
 
 // keeps is how much of a room the stream keeps. Nil is not known.
@@ -131,7 +148,7 @@ func (r *Relay) tryPage(ctx context.Context, of subject.Room, after frame.Positi
 	if err != nil {
 		return nil, err
 	}
-	p.after, p.counted = after, size.counted || p.upTo >= st.Last
+	p.after, p.last, p.counted = after, max(st.Last, p.upTo), size.counted || p.upTo >= st.Last
 	if size.counted && p.upTo < st.Last {
 		if p.behind, _, err = r.remaining(ctx, filter, p.upTo); err != nil {
 			return nil, err
