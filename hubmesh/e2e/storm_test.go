@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,6 +97,23 @@ func TestAStormOfReturnsReadsEachRoomOnce(t *testing.T) {
 	}
 }
 
+// countQuestions counts what authz is asked from now on, by what.
+func (h *house) countQuestions() (asked func(what string) int64) {
+	h.t.Helper()
+	counts := map[string]*atomic.Int64{}
+	for _, what := range []string{"connect", "join"} {
+		count := new(atomic.Int64)
+		counts[what] = count
+		if _, err := h.nc.Subscribe("hub.svc.authz."+what, func(*nats.Msg) { count.Add(1) }); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	if err := h.nc.Flush(); err != nil {
+		h.t.Fatal(err)
+	}
+	return func(what string) int64 { return counts[what].Load() }
+}
+
 // liveTraffic measures how long events take to a member that has nothing to do
 // with a storm: count of them, or for as long as over holds nothing.
 func (h *house) liveTraffic(g place, count int, over chan time.Duration) (all []time.Duration) {
@@ -155,7 +173,7 @@ func TestTenThousandComeBackWithinTenSeconds(t *testing.T) {
 			born, _ := to[0].memory()
 			before50, before99 := spread(h.liveTraffic(to[0], 1000, nil))
 			calm, _ := to[0].memory()
-			read := h.countReads()
+			read, asked := h.countReads(), h.countQuestions()
 			back := make(chan time.Duration, 1)
 			go func() { back <- crowd.comes() }()
 			during50, during99 := spread(h.liveTraffic(to[0], 0, back))
@@ -169,12 +187,16 @@ func TestTenThousandComeBackWithinTenSeconds(t *testing.T) {
 %d clients of %d rooms come back, %d missed each, from %d processes to %d gateways
   all have heard what they missed   after %v
   reads of the log                  %d, each part of a room at most %d times; words of its leader %d
+  questions to authz                %d who connects, %d what they may
   live p50/p99 of another room      before %v/%v, during %v/%v
   memory of the first gateway       started %d MiB, before %d, at most %d, all in %d, all gone %d`,
 				clients, rooms, missed, processes, gateways, took.Round(time.Millisecond), parts, most, words,
-				before50, before99, during50, during99, born, calm, peak, in, left)
+				asked("connect"), asked("join"), before50, before99, during50, during99, born, calm, peak, in, left)
 			if most > gateways {
 				t.Errorf("a part of a room was read %d times by %d gateways, want once each", most, gateways)
+			}
+			if asked("connect") > clients+10 || asked("join") > clients+100 { // the calm one's, and those for readiness
+				t.Errorf("authz was asked %d times who connects and %d times what they may, by %d clients", asked("connect"), asked("join"), clients)
 			}
 			if took > 10*time.Second {
 				t.Errorf("it took %v, want 10 s at most", took)
