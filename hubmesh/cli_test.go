@@ -365,7 +365,7 @@ func TestRelationsAreWrittenListedAndTakenBack(t *testing.T) {
 	}{
 		{"relation add team:red member ann", "added team:red member ann\n", "", 0},
 		{"relation add project:7 parent team:red", "added project:7 parent team:red\n", "", 0},
-		{"relation ls", "project:7 parent team:red\nteam:red member ann\n", "", 0},
+		{"relation ls", strings.Join([]string{"project:7 parent team:red", "team:red member ann", ""}, "\n"), "", 0},
 		{"relation ls team:red", "team:red member ann\n", "", 0},
 		{"relation rm team:red member ann", "removed team:red member ann\n", "", 0},
 		{"relation rm team:red member ann", "", "there is no team:red member ann", 1},

@@ -30,7 +30,7 @@ func TestWhoMayNoLongerBeInARoomHearsNothingMoreOfIt(t *testing.T) {
 			bob := dialled(t, gs[1], "bob")
 			enter(t, bob, hub.Room{Room: "task:1"})
 			stop := h.traffic("task:1", "task:2")
-			begun := r.change("task:1", false)
+			begun := r.change(false)
 			for _, c := range both {
 				heard := putOut(t, c, "task:1")
 				t.Logf("out after %v, %d events heard", time.Since(begun), len(heard))
@@ -76,7 +76,7 @@ func TestAJoinThatWasDecidedBeforeAChangeIsDecidedAgain(t *testing.T) {
 	}()
 	<-decided
 	before := r.count("touched")
-	r.change("task:1", false)
+	r.change(false)
 	within(t, "the change is worked out", func() bool { return r.count("touched") > before })
 	close(changed)
 	switch in := <-answer; {
@@ -98,7 +98,7 @@ func TestAfterACutRightsComeBeforeEvents(t *testing.T) {
 	enter(t, bob, hub.Room{Room: "task:1"})
 	for range 3 {
 		net.Cut()
-		r.change("task:1", false)
+		r.change(false)
 		want := h.events("task:1", 40)
 		net.Mend()
 		if heard := putOut(t, ann, "task:1"); len(heard) > 0 {
@@ -106,7 +106,7 @@ func TestAfterACutRightsComeBeforeEvents(t *testing.T) {
 		}
 		silent(t, ann, "task:1")
 		heardExactly(t, bob, "task:1", want)
-		r.change("task:1", true)
+		r.change(true)
 		within(t, "ann is in again", func() bool {
 			in, err := ann.Subscribe(t.Context(), hub.Room{Room: "task:1"})
 			return err == nil && len(in.Rooms) == 1

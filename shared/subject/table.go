@@ -46,7 +46,7 @@ func (f Family) Pattern() string {
 // Families is every subject below the prefix that somebody but the admin says
 // or hears.
 func (t Tree) Families() []Family {
-	return slices.Concat(t.roomFamilies(), t.serviceFamilies(), t.presenceFamilies())
+	return slices.Concat(t.roomFamilies(), t.rightsFamilies(), t.serviceFamilies(), t.presenceFamilies())
 }
 
 func (t Tree) roomFamilies() []Family {
@@ -92,31 +92,6 @@ func (t Tree) roomFamilies() []Family {
 func (t Tree) serviceFamilies() []Family {
 	return []Family{
 		{
-			t.Svc(Authz, "connect"), Asked,
-			[]string{Gateway}, []string{Authz},
-			"who is it that brings this token",
-		},
-		{
-			t.Svc(Authz, "join"), Asked,
-			[]string{Gateway}, []string{Authz},
-			"what may this user do in these rooms",
-		},
-		{
-			t.Svc(Authz, "joins"), Asked,
-			[]string{Gateway}, []string{Authz},
-			"the same for many connections at once, when rights have changed",
-		},
-		{
-			t.Svc(Authz, "touched"), Asked,
-			[]string{Gateway}, []string{Authz},
-			"whom may a change of relations or of the policy concern",
-		},
-		{
-			t.Svc(Authz, "explain"), Asked,
-			[]string{Backend}, []string{Authz},
-			"what may this user do in this room, and which rule, claim or relations say so",
-		},
-		{
 			t.Svc(Presence, "gateways"), Asked,
 			[]string{Gateway, Backend}, []string{Presence},
 			"which gateways live, and their figures",
@@ -140,36 +115,6 @@ func (t Tree) serviceFamilies() []Family {
 			t.Heard(Gateways, "<gateway>"), Heard,
 			nil, []string{Presence},
 			"the same lease once it is stored, and its end",
-		},
-		{
-			t.Key(Policy, "<type>"), Record,
-			[]string{Authz}, nil,
-			"who may do what in rooms of one type",
-		},
-		{
-			t.Heard(Policy, "<type>"), Heard,
-			nil, []string{Authz, Gateway},
-			"the same rules once they are stored",
-		},
-		{
-			t.Key(Relations, "<fact…>"), Record,
-			[]string{Backend}, nil,
-			"one fact: `team.red.member.user.ann`, `project.7.parent.team.red`",
-		},
-		{
-			t.Heard(Relations, "<fact…>"), Heard,
-			nil, []string{Authz, Gateway, Backend},
-			"the same fact once it is stored, and its end",
-		},
-		{
-			t.Key(Revoked, "<kind>.<id>"), Record,
-			[]string{Backend}, nil,
-			"tokens of a user (`user.ann`) that were issued before a time, or one token (`jti.7f3a`), hold no longer",
-		},
-		{
-			t.Heard(Revoked, "<kind>.<id>"), Heard,
-			nil, []string{Authz, Gateway},
-			"the same once it is stored",
 		},
 		{
 			t.Key(Quota, "<key…>"), Record,

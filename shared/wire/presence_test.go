@@ -48,7 +48,7 @@ func TestPresenceLooksAsItDid(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			want, err := os.ReadFile(path) //nolint:gosec // of this table
+			want, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}

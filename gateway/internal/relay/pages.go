@@ -181,8 +181,8 @@ func (p *pages) settle(key pageKey, got *page) {
 	}
 }
 
-// forget lets a page of a room serve nobody else.
-func (p *pages) forget(room string, old *page) {
+// forget lets a page serve nobody else.
+func (p *pages) forget(old *page) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if i := slices.IndexFunc(p.order, func(kept keptPage) bool { return kept.page == old }); i >= 0 {

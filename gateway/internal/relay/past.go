@@ -61,7 +61,7 @@ func (r *Relay) verdict(of subject.Room, since frame.Position, id string, p *pag
 	}
 	later := r.rooms.Past(of.Key(), frame.Position{Epoch: since.Epoch, Offset: p.last})
 	if !later.Held && p.last < later.At.Offset && again {
-		r.pages.forget(of.Key(), p)
+		r.pages.forget(p)
 		r.page(of, since, judged(), func(p *page) { r.verdict(of, since, id, p, false, answer) })
 		return
 	}
