@@ -70,38 +70,79 @@ func (f *Follower) settle(ctx context.Context, st State, w uint64) {
 	}
 }
 
-// fill reads back what lies between W and top.
+// fill reads back what lies between W and top. While a page is handed over the
+// next one is read.
 func (f *Follower) fill(ctx context.Context, top uint64) {
-	if f.w < top {
-		f.count.holes.Add(1)
+	if f.w >= top {
+		return
 	}
-	for f.w < top {
-		if !f.cfg.FromStart && top-f.w > f.cfg.MostBehind {
-			epoch, _ := f.Position()
-			f.restart(epoch, top, Behind)
-			return
+	f.count.holes.Add(1)
+	if !f.cfg.FromStart && top-f.w > f.cfg.MostBehind {
+		epoch, _ := f.Position()
+		f.restart(epoch, top, Behind)
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	next := f.ahead(ctx, f.w, top)
+	defer func() {
+		cancel()
+		for range next { // one that is not wanted any more
 		}
-		page, err := f.reader.Read(ctx, f.base, "", f.w, top)
-		if err != nil {
+	}()
+	for f.w < top {
+		p := <-next
+		if p.err != nil {
 			if ctx.Err() == nil {
 				f.suspect = true
-				f.trouble(err)
+				f.trouble(p.err)
 			}
 			return
 		}
-		if len(page) == 0 {
+		if len(p.entries) == 0 {
 			f.skip(top)
 			return
 		}
-		for _, e := range page {
-			f.skip(e.Seq - 1)
-			f.count.filled.Add(1)
-			f.pass(e)
-			f.breathe(ctx)
-		}
-		f.page(ctx)
-		f.drain()
+		next = f.ahead(ctx, p.entries[len(p.entries)-1].Seq, top)
+		f.refill(ctx, p.entries)
 	}
+}
+
+// refill hands over a page that was read back, but for what was heard since.
+func (f *Follower) refill(ctx context.Context, entries []Entry) {
+	for _, e := range entries {
+		if e.Seq <= f.w {
+			continue
+		}
+		f.skip(e.Seq - 1)
+		f.count.filled.Add(1)
+		f.pass(e)
+		f.breathe(ctx)
+	}
+	f.page(ctx)
+	f.drain()
+}
+
+// pageRead is what Reader.Read returned.
+type pageRead struct {
+	entries []Entry
+	err     error
+}
+
+// ahead reads the next page above after in a goroutine of its own. Its channel
+// holds the page, and is closed behind it.
+func (f *Follower) ahead(ctx context.Context, after, top uint64) <-chan pageRead {
+	read := make(chan pageRead, 1)
+	epoch := f.base
+	if after >= top {
+		close(read)
+		return read
+	}
+	go func() {
+		defer close(read)
+		entries, err := f.reader.Read(ctx, epoch, "", after, top)
+		read <- pageRead{entries, err}
+	}()
+	return read
 }
 
 // state asks until the answer is one to believe, or ctx ends.
