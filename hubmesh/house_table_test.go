@@ -90,16 +90,17 @@ var house = map[string]room{
 	"gateway/internal/webclient":     {},
 
 	// Who is here.
-	"presence":                  {may: "presence/internal/{meter,serve,sweep} shared/{env,follow,obs,store,subject}", libs: natsGo},
-	"presence/cmd/presence":     {may: "presence shared/{env,obs,program,subject}", libs: natsGo},
-	"presence/internal/desk":    {may: "presence/internal/{ledger,meter,roster,told} shared/{follow,kv,life,obs,subject,wire}", libs: natsGo},
-	"presence/internal/ledger":  {may: "shared/natsconn", libs: natsGo},
-	"presence/internal/meter":   {may: "shared/{obs,wire}", libs: prometheus},
-	"presence/internal/ordered": {pure: true},
-	"presence/internal/roster":  {may: "presence/internal/ordered shared/{subject,wire}", pure: true},
-	"presence/internal/serve":   {may: "presence/internal/{desk,ledger,meter,roster,sweep} shared/{follow,kv,life,natsconn,obs,subject,wire}", libs: natsGo},
-	"presence/internal/sweep":   {may: "presence/internal/desk shared/{kv,obs,subject,wire}"},
-	"presence/internal/told":    {may: "presence/internal/{ordered,roster} shared/wire", pure: true},
+	"presence":                   {may: "presence/internal/{meter,serve,sweep} shared/{env,follow,obs,store,subject}", libs: natsGo},
+	"presence/cmd/presence":      {may: "presence shared/{env,obs,program,subject}", libs: natsGo},
+	"presence/internal/desk":     {may: "presence/internal/{ledger,meter,roster,spelling,told} shared/{follow,kv,life,obs,subject,wire}", libs: natsGo},
+	"presence/internal/ledger":   {may: "shared/natsconn", libs: natsGo},
+	"presence/internal/meter":    {may: "shared/{obs,wire}", libs: prometheus},
+	"presence/internal/ordered":  {pure: true},
+	"presence/internal/roster":   {may: "presence/internal/ordered shared/{subject,wire}", pure: true},
+	"presence/internal/serve":    {may: "presence/internal/{desk,ledger,meter,roster,sweep} shared/{follow,kv,life,natsconn,obs,subject,wire}", libs: natsGo},
+	"presence/internal/spelling": {may: "shared/wire", pure: true},
+	"presence/internal/sweep":    {may: "presence/internal/desk shared/{kv,obs,subject,wire}"},
+	"presence/internal/told":     {may: "presence/internal/{ordered,roster} shared/wire", pure: true},
 
 	// Who may.
 	"authz":                   {may: "authz/internal/{book,jwks,meter,policy,serve,token} shared/{env,follow,obs,store,subject}", libs: natsGo},

@@ -125,9 +125,10 @@ func BenchmarkLoad(b *testing.B) {
 			fill(b, nc, members)
 			for b.Loop() {
 				before := heapInUse()
-				begun := time.Now()
+				begun, used := time.Now(), cpu(b)
 				end := startQuietly(b, natstest.Conn(b, s))
 				b.ReportMetric(time.Since(begun).Seconds(), "s/load")
+				b.ReportMetric((cpu(b) - used).Seconds(), "cpu-s/load")
 				b.ReportMetric(float64(heapInUse()-before)/float64(members), "B/member")
 				end()
 			}

@@ -27,6 +27,7 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -37,6 +38,7 @@ import (
 	"github.com/hubmesh/hubmesh/presence/internal/ledger"
 	"github.com/hubmesh/hubmesh/presence/internal/meter"
 	"github.com/hubmesh/hubmesh/presence/internal/roster"
+	"github.com/hubmesh/hubmesh/presence/internal/spelling"
 	"github.com/hubmesh/hubmesh/presence/internal/told"
 	"github.com/hubmesh/hubmesh/shared/follow"
 	"github.com/hubmesh/hubmesh/shared/life"
@@ -103,15 +105,7 @@ func Listen(ctx context.Context, nc *nats.Conn, cfg Config, l *ledger.Ledger, m 
 		known:  Known{Roster: roster.New(), View: told.New()},
 		chores: newChores(), waits: waits{users: map[string][]chan struct{}{}},
 	}
-	var err error
-	words := cfg.Follow
-	words.Stream, words.Heard, words.FromStart = cfg.Tree.Stream(subject.Tellings), cfg.Tree.ToldAll(), true
-	if d.told, err = follow.Listen(ctx, nc, words, toldLog{d}, log); err != nil {
-		return nil, err
-	}
-	here := cfg.Follow
-	here.Stream, here.Heard, here.FromStart = cfg.Tree.BucketStream(subject.Here), cfg.Tree.Heard(subject.Here, "*.*.*"), true
-	if d.here, err = follow.Listen(ctx, nc, here, hereLog{d}, log); err != nil {
+	if err := d.listen(ctx); err != nil {
 		return nil, err
 	}
 	d.known.Told.Epoch, _ = d.told.Position()
@@ -120,6 +114,30 @@ func Listen(ctx context.Context, nc *nats.Conn, cfg Config, l *ledger.Ledger, m 
 	defer d.mu.Unlock()
 	d.complete()
 	return d, nil
+}
+
+// listen reads both logs, at once.
+func (d *Desk) listen(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	tree := d.cfg.Tree
+	words := d.cfg.Follow
+	words.Stream, words.Heard, words.FromStart = tree.Stream(subject.Tellings), tree.ToldAll(), true
+	here := d.cfg.Follow
+	here.Stream, here.Heard, here.FromStart = tree.BucketStream(subject.Here), tree.Heard(subject.Here, "*.*.*"), true
+	var wordsErr, hereErr error
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		if d.told, wordsErr = follow.Listen(ctx, d.nc, words, toldLog{d, spelling.NewReader()}, d.log); wordsErr != nil {
+			cancel()
+		}
+	})
+	d.here, hereErr = follow.Listen(ctx, d.nc, here, hereLog{d, tree.Key(subject.Here, ""), spelling.NewReader()}, d.log)
+	if hereErr != nil {
+		cancel()
+	}
+	reading.Wait()
+	return errors.Join(wordsErr, hereErr)
 }
 
 // Serve follows and works until ctx ends and what is under way is done.
@@ -156,19 +174,14 @@ func (d *Desk) complete() {
 		return
 	}
 	d.whole = true
-	for of := range d.known.Roster.Users() {
-		d.differs(of)
-	}
-	for of := range d.known.View.Users() {
-		d.differs(of)
+	for of := range d.known.View.Differs(d.known.Roster) {
+		d.chores.add(chore{kind: tell, of: of}, d.later(), true)
 	}
 	for key := range d.known.Roster.Keys(func(_ string, end *wire.PresenceEnd, told bool) bool { return end != nil && !told }) {
 		d.chores.add(chore{kind: finish, key: key}, d.later(), true)
 	}
-	for of := range d.known.Roster.Users() {
-		if of.Room == "" {
-			d.inherit(of.User, d.later())
-		}
+	for user := range d.known.Roster.Names() {
+		d.inherit(user, d.later())
 	}
 }
 
@@ -177,14 +190,6 @@ func (d *Desk) count(users, conns int) {
 	d.meter.Users.Add(float64(users - d.users))
 	d.meter.Connections.Add(float64(conns - d.conns))
 	d.users, d.conns = users, conns
-}
-
-// differs notes that others may have to be told of a user.
-func (d *Desk) differs(of roster.Touch) {
-	is, here := d.known.Roster.Visible(of)
-	if _, _, verdict := d.known.View.Next(of, is, here, d.known.Here); verdict != told.Known {
-		d.chores.add(chore{kind: tell, of: of}, d.later(), true)
-	}
 }
 
 // later is when a replica does what another may be doing.

@@ -2,12 +2,12 @@ package desk
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/hubmesh/hubmesh/presence/internal/roster"
+	"github.com/hubmesh/hubmesh/presence/internal/spelling"
 	"github.com/hubmesh/hubmesh/shared/follow"
 	"github.com/hubmesh/hubmesh/shared/kv"
 	"github.com/hubmesh/hubmesh/shared/obs"
@@ -16,11 +16,15 @@ import (
 )
 
 // hereLog hears HUB_PRESENCE.
-type hereLog struct{ d *Desk }
+type hereLog struct {
+	d     *Desk
+	above string // the beginning of each key's subject
+	read  *spelling.Reader
+}
 
 func (h hereLog) Entry(e follow.Entry) {
 	d := h.d
-	key, rec, ok := d.read(e)
+	key, rec, ok := h.record(e)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.known.Here.Seq = e.Seq
@@ -49,23 +53,23 @@ func (h hereLog) Entry(e follow.Entry) {
 	d.inherit(key.User, due)
 }
 
-// read reads a record. A record of another shape counts as none, so that all
+// record reads a record. A record of another shape counts as none, so that all
 // replicas hold the same, also one that begins later.
-func (d *Desk) read(e follow.Entry) (key roster.Key, rec *wire.PresenceRecord, ok bool) {
-	text, ok := strings.CutPrefix(e.Subject, d.cfg.Tree.Key(subject.Here, ""))
+func (h hereLog) record(e follow.Entry) (key roster.Key, rec *wire.PresenceRecord, ok bool) {
+	text, ok := strings.CutPrefix(e.Subject, h.above)
 	if !ok || strings.HasPrefix(text, probe) {
 		return key, nil, false
 	}
 	if key, ok = roster.ParseKey(text); !ok {
-		d.log.Warn("presence: not a connection's key", obs.Key, text)
+		h.d.log.Warn("presence: not a connection's key", obs.Key, text)
 		return key, nil, false
 	}
 	if kv.Gone(e.Header) {
 		return key, nil, true
 	}
-	rec = new(wire.PresenceRecord)
-	if err := json.Unmarshal(e.Data, rec); err != nil {
-		d.log.Warn("presence: record cannot be read", obs.Key, text, obs.Err, err)
+	rec, err := h.read.Record(e.Data)
+	if err != nil {
+		h.d.log.Warn("presence: record cannot be read", obs.Key, text, obs.Err, err)
 		return key, nil, true
 	}
 	rec.Rooms = slices.DeleteFunc(rec.Rooms, func(room string) bool { _, err := subject.ParseRoom(room); return err != nil })
@@ -104,7 +108,10 @@ func (d *Desk) restart() {
 }
 
 // toldLog hears HUB_TOLD.
-type toldLog struct{ d *Desk }
+type toldLog struct {
+	d    *Desk
+	read *spelling.Reader
+}
 
 func (t toldLog) Entry(e follow.Entry) {
 	d := t.d
@@ -116,10 +123,9 @@ func (t toldLog) Entry(e follow.Entry) {
 	// One who has left is a marker with a word.
 	var m *wire.PresenceTold
 	if len(e.Data) > 0 {
-		m = new(wire.PresenceTold)
-		if err := json.Unmarshal(e.Data, m); err != nil {
+		var err error
+		if m, err = t.read.Word(e.Data); err != nil {
 			d.log.Warn("presence: word cannot be read", obs.Subject, e.Subject, obs.Err, err)
-			m = nil
 		}
 	}
 	d.mu.Lock()

@@ -14,7 +14,8 @@ type Touch struct{ Room, User string }
 
 // Apply takes the record with sequence seq under a key; nil says that the key
 // is gone. It must be told the records in the order of the log, and may be
-// told only the newest of each key. It returns of whom others may see
+// told only the newest of each key. It keeps nothing of k and rec but the
+// record's own strings, status and end. It returns of whom others may see
 // something else now, the mesh first.
 func (r *Roster) Apply(seq uint64, k Key, rec *wire.PresenceRecord) []Touch {
 	u := r.users[k.User]
@@ -22,8 +23,9 @@ func (r *Roster) Apply(seq uint64, k Key, rec *wire.PresenceRecord) []Touch {
 		if rec == nil {
 			return nil
 		}
-		u = &user{name: k.User}
-		r.users[k.User] = u
+		// A key is a piece of all the headers of a message: kept, it keeps them.
+		u = &user{name: strings.Clone(k.User)}
+		r.users[u.name] = u
 	}
 	at := slices.IndexFunc(u.conns, func(c *conn) bool { return c.id == k.Conn && c.gateway.id == k.Gateway })
 	if at < 0 && rec == nil {
@@ -64,21 +66,23 @@ func (r *Roster) replace(u *user, at int, k Key, seq uint64, rec *wire.PresenceR
 		u.conns = slices.Delete(u.conns, at, at+1)
 		return nil
 	}
-	c := r.connect(k, seq, rec)
+	c := r.connect(k.Gateway, seq, rec)
 	if at < 0 {
+		c.id = strings.Clone(k.Conn)
 		u.conns = append(u.conns, c)
 	} else {
+		c.id = u.conns[at].id
 		u.conns[at] = c
 	}
 	return slices.Clone(c.rooms)
 }
 
-// connect makes a connection of its record, and counts what it names.
-func (r *Roster) connect(k Key, seq uint64, rec *wire.PresenceRecord) *conn {
-	g := r.gateways[k.Gateway]
+// connect makes a gateway's connection of its record, and counts what it names.
+func (r *Roster) connect(id string, seq uint64, rec *wire.PresenceRecord) *conn {
+	g := r.gateways[id]
 	if g == nil {
-		g = &gateway{id: k.Gateway}
-		r.gateways[k.Gateway] = g
+		g = &gateway{id: strings.Clone(id)}
+		r.gateways[g.id] = g
 	}
 	g.conns++
 	r.conns++
@@ -88,7 +92,7 @@ func (r *Roster) connect(k Key, seq uint64, rec *wire.PresenceRecord) *conn {
 		r.doors[door] = door
 	}
 	c := &conn{
-		gateway: g, id: k.Conn, seq: seq, turn: rec.Turn, since: rec.Since, door: door, ip: rec.IP,
+		gateway: g, seq: seq, turn: rec.Turn, since: rec.Since, door: door, ip: rec.IP,
 		info: string(rec.Info), status: rec.Status, statusAt: rec.StatusAt, end: rec.End, told: rec.Told, swept: rec.Swept,
 		rooms: make([]*room, 0, len(rec.Rooms)),
 	}

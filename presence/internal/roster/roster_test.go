@@ -150,8 +150,8 @@ func TestNobodyIsLeftWhenAllKeysAreGone(t *testing.T) {
 			r.Apply(uint64(len(steps)+i), s.key, nil)
 		}
 		users, conns := r.Size()
-		if touches := slices.Collect(r.Users()); users+conns+len(touches)+len(r.Gateways()) > 0 {
-			t.Fatalf("seed %d: left are %d users, %d connections, %v, %v", seed, users, conns, touches, r.Gateways())
+		if left := append(slices.Collect(r.Names()), slices.Collect(r.Rooms())...); users+conns+len(left)+len(r.Gateways()) > 0 {
+			t.Fatalf("seed %d: left are %d users, %d connections, %v, %v", seed, users, conns, left, r.Gateways())
 		}
 	}
 }

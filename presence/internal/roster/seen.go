@@ -2,6 +2,7 @@ package roster
 
 import (
 	"iter"
+	"maps"
 
 	"github.com/hubmesh/hubmesh/shared/wire"
 )
@@ -180,20 +181,32 @@ func (r *Roster) Keys(want func(gateway string, end *wire.PresenceEnd, told bool
 	}
 }
 
-// Users is every user and room there is something to tell of, in no order. The
-// roster must not change meanwhile.
-func (r *Roster) Users() iter.Seq[Touch] {
-	return func(yield func(Touch) bool) {
-		for name := range r.users {
-			if !yield(Touch{User: name}) {
+// Names is every user who has a record, in no order. The roster must not
+// change meanwhile.
+func (r *Roster) Names() iter.Seq[string] { return maps.Keys(r.users) }
+
+// Rooms is every room that a record names, in no order. The roster must not
+// change meanwhile.
+func (r *Roster) Rooms() iter.Seq[string] { return maps.Keys(r.rooms) }
+
+// Named reports whether a record names a room.
+func (r *Roster) Named(name string) bool { return r.rooms[name] != nil }
+
+// Faces is who others see in a room, in the order of their names, or with no
+// room in the mesh, in no order. The roster must not change meanwhile.
+func (r *Roster) Faces(name string) iter.Seq2[string, Face] {
+	return func(yield func(string, Face) bool) {
+		users := maps.Values(r.users)
+		if name != "" {
+			in := r.rooms[name]
+			if in == nil {
 				return
 			}
+			users = in.members.After("")
 		}
-		for _, in := range r.rooms {
-			for u := range in.members.After("") {
-				if !yield(Touch{in.name, u.name}) {
-					return
-				}
+		for u := range users {
+			if f, here := u.face(); here && f.Status != wire.Invisible && !yield(u.name, f) {
+				return
 			}
 		}
 	}

@@ -73,8 +73,8 @@ func raw(text string) json.RawMessage {
 // when the words of now were told, since its end was lost.
 func (v *View) Outlived() {
 	gone := func(w word) word { w.epoch = nil; return w }
-	for w := range v.users.After("") {
-		v.users.Put(gone(w))
+	for user, w := range v.users {
+		v.users[user] = gone(w)
 	}
 	for _, l := range v.rooms {
 		for w := range l.After("") {

@@ -8,11 +8,13 @@
 // comes from here too: it is then exactly what was told up to a position in one
 // log, and the words above it are what comes after.
 //
-// It writes nothing, and has no clock. Read this file first, then next.go.
+// It writes nothing, and has no clock. Read this file first, then next.go (one
+// user) and differs.go (all of them).
 package told
 
 import (
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/hubmesh/hubmesh/presence/internal/ordered"
@@ -27,7 +29,7 @@ const Stays = time.Minute
 
 // View is what was told. Make one with New. It is not safe for concurrent use.
 type View struct {
-	users  ordered.List[word] // in the mesh
+	users  map[string]word // in the mesh
 	rooms  map[string]*ordered.List[word]
 	left   map[roster.Touch]word
 	leaves []leave // in the order of the log, for forgetting
@@ -52,16 +54,14 @@ type leave struct {
 
 // New returns a view in which nobody was told of.
 func New() *View {
-	v := &View{users: words()}
+	v := new(View)
 	v.Reset()
 	return v
 }
 
-func words() ordered.List[word] { return ordered.New(func(w word) string { return w.user }) }
-
 // Reset forgets all, as when HUB_TOLD was made anew.
 func (v *View) Reset() {
-	*v = View{users: words(), rooms: map[string]*ordered.List[word]{}, left: map[roster.Touch]word{}, epochs: map[string]*string{}}
+	*v = View{users: map[string]word{}, rooms: map[string]*ordered.List[word]{}, left: map[roster.Touch]word{}, epochs: map[string]*string{}}
 }
 
 // Apply takes the word with sequence seq, stored at, on a user in a room; nil
@@ -72,26 +72,35 @@ func (v *View) Apply(seq uint64, at time.Time, of roster.Touch, m *wire.Presence
 		v.remove(of)
 		return
 	}
-	w := word{user: of.User, seq: seq, log: m.Log, epoch: v.intern(m.Epoch)}
+	w := word{seq: seq, log: m.Log, epoch: v.intern(m.Epoch)}
 	if m.Change == wire.Left {
+		of.User = strings.Clone(of.User)
 		v.remove(of)
 		v.left[of] = w
 		v.leaves = append(v.leaves, leave{of, seq, at})
 		return
 	}
-	f := roster.Face{Status: m.Status, Text: m.Text, Data: string(m.Data), Info: string(m.Info)}
-	w.face = v.share(of, f)
+	w.user, w.face = v.share(of.User, m)
 	delete(v.left, of)
-	v.list(of).Put(w)
+	if of.Room == "" {
+		v.users[w.user] = w
+		return
+	}
+	v.list(of.Room).Put(w)
 }
 
-// share returns f, or what the mesh was told of the same user if it is equal:
-// most users look the same everywhere.
-func (v *View) share(of roster.Touch, f roster.Face) *roster.Face {
-	if w, ok := v.users.Find(of.User); ok && *w.face == f {
-		return w.face
+// share returns the name and the face of a word as they are kept: those of what
+// the mesh was told of the same user, as most users look the same everywhere.
+// What it was given may be a piece of a message, which must not be kept.
+func (v *View) share(user string, m *wire.PresenceTold) (name string, face *roster.Face) {
+	w, ok := v.users[user]
+	if !ok {
+		w.user = strings.Clone(user)
 	}
-	return &f
+	if ok && w.face.Status == m.Status && w.face.Text == m.Text && w.face.Data == string(m.Data) && w.face.Info == string(m.Info) {
+		return w.user, w.face
+	}
+	return w.user, &roster.Face{Status: m.Status, Text: m.Text, Data: string(m.Data), Info: string(m.Info)}
 }
 
 func (v *View) intern(epoch string) *string {
@@ -103,16 +112,13 @@ func (v *View) intern(epoch string) *string {
 	return p
 }
 
-// list is where the words of those live who are in a room, or in the mesh.
-func (v *View) list(of roster.Touch) *ordered.List[word] {
-	if of.Room == "" {
-		return &v.users
-	}
-	l := v.rooms[of.Room]
+// list is where the words of those live who are in a room.
+func (v *View) list(room string) *ordered.List[word] {
+	l := v.rooms[room]
 	if l == nil {
-		empty := words()
+		empty := ordered.New(func(w word) string { return w.user })
 		l = &empty
-		v.rooms[of.Room] = l
+		v.rooms[room] = l
 	}
 	return l
 }
@@ -120,7 +126,7 @@ func (v *View) list(of roster.Touch) *ordered.List[word] {
 func (v *View) remove(of roster.Touch) {
 	delete(v.left, of)
 	if of.Room == "" {
-		v.users.Delete(of.User)
+		delete(v.users, of.User)
 		return
 	}
 	l := v.rooms[of.Room]
@@ -148,7 +154,8 @@ func (v *View) forget(now time.Time) {
 // find is the word on a user who is here.
 func (v *View) find(of roster.Touch) (w word, ok bool) {
 	if of.Room == "" {
-		return v.users.Find(of.User)
+		w, ok = v.users[of.User]
+		return w, ok
 	}
 	l := v.rooms[of.Room]
 	if l == nil {
@@ -157,8 +164,11 @@ func (v *View) find(of roster.Touch) (w word, ok bool) {
 	return l.Find(of.User)
 }
 
-// Len is how many users are in a room.
+// Len is how many users are in a room, or with no room in the mesh.
 func (v *View) Len(room string) int {
+	if room == "" {
+		return len(v.users)
+	}
 	if l := v.rooms[room]; l != nil {
 		return l.Len()
 	}
@@ -181,28 +191,9 @@ func (v *View) After(room, after string) iter.Seq2[string, roster.Face] {
 	}
 }
 
-// Users is every user in every room, and in the mesh, in no order. The view
-// must not change meanwhile.
-func (v *View) Users() iter.Seq[roster.Touch] {
-	return func(yield func(roster.Touch) bool) {
-		for w := range v.users.After("") {
-			if !yield(roster.Touch{User: w.user}) {
-				return
-			}
-		}
-		for room, l := range v.rooms {
-			for w := range l.After("") {
-				if !yield(roster.Touch{Room: room, User: w.user}) {
-					return
-				}
-			}
-		}
-	}
-}
-
 // Size is how many words are known of users who are here.
 func (v *View) Size() int {
-	n := v.users.Len()
+	n := len(v.users)
 	for _, l := range v.rooms {
 		n += l.Len()
 	}

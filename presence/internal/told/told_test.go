@@ -95,6 +95,29 @@ func (r *replica) tell(l *logs, of roster.Touch) {
 	}
 }
 
+// differs judges that a replica finds everyone of whom there is something to
+// tell, or to wait for, and nobody else.
+func (r *replica) differs(t *testing.T, seed uint64) {
+	t.Helper()
+	want := map[roster.Touch]bool{}
+	for of := range all() {
+		is, here := r.roster.Visible(of)
+		if _, _, verdict := r.view.Next(of, is, here, told.Position{Epoch: "e", Seq: uint64(r.here)}); verdict != told.Known {
+			want[of] = true
+		}
+	}
+	got := map[roster.Touch]bool{}
+	for of := range r.view.Differs(r.roster) {
+		if got[of] {
+			t.Fatalf("seed %d: Differs has %v twice", seed, of)
+		}
+		got[of] = true
+	}
+	if !maps.Equal(got, want) {
+		t.Fatalf("seed %d: Differs has %v, want %v", seed, got, want)
+	}
+}
+
 func TestReplicasThatLagAndDieTellEachDifferenceOnce(t *testing.T) {
 	for seed := range uint64(200) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
@@ -109,6 +132,7 @@ func TestReplicasThatLagAndDieTellEachDifferenceOnce(t *testing.T) {
 				replicas[i] = begin(l)
 			}
 			replicas[i].step(l, rnd)
+			replicas[i].differs(t, seed)
 		}
 		for range 3 { // what is left to do, by whoever lives
 			for i := range replicas {
