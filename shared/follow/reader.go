@@ -244,14 +244,23 @@ func (r *Reader) batch(ctx context.Context, filter string, from uint64, most int
 	}
 	silence := time.NewTimer(r.wait)
 	defer silence.Stop()
-	for before := uint64(0); ; {
+	before := uint64(0)
+	for {
 		select {
 		case m := <-answers:
-			e, ok := copyOf(m, r.stream)
-			if !ok || natsconn.Header(m.Header).Last(previousHeader) != strconv.FormatUint(before, 10) {
-				return page, nil
+			// All that is here already, as a select and a timer for each cost
+			// as much as to read it.
+			for left := len(answers); ; left-- {
+				e, ok := copyOf(m, r.stream)
+				if !ok || natsconn.Header(m.Header).Last(previousHeader) != strconv.FormatUint(before, 10) {
+					return page, nil
+				}
+				page, before = append(page, e), e.Seq
+				if left == 0 {
+					break
+				}
+				m = <-answers
 			}
-			page, before = append(page, e), e.Seq
 			silence.Reset(r.wait)
 		case <-silence.C:
 			return page, nil
