@@ -125,3 +125,27 @@ func (t Tree) ParseTell(subject string) (r Room, user string, ok bool) {
 	}
 	return Room{}, "", false
 }
+
+// TellKey takes the room's two tokens (Room.Key) out of a subject of Tell; mesh
+// says that a user is told of in the mesh, and then it is the key of the user's
+// own room. It does not judge their spelling, as RoomKey does not.
+func (t Tree) TellKey(subject string) (key string, mesh, ok bool) {
+	p := t.Prefix()
+	what, ok := strings.CutPrefix(subject, p)
+	if ok {
+		what, ok = strings.CutPrefix(what, ".int.told.")
+	}
+	if !ok {
+		return "", false, false
+	}
+	// told.user.<user> has the two tokens of the user's room.
+	if strings.HasPrefix(what, userType+".") {
+		return what, true, strings.Count(what, ".") == 1
+	}
+	what, ok = strings.CutPrefix(what, "room.")
+	last := strings.LastIndexByte(what, '.')
+	if !ok || last < 0 {
+		return "", false, false
+	}
+	return what[:last], false, strings.Count(what[:last], ".") == 1
+}

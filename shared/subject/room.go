@@ -31,8 +31,11 @@ func ParseRoom(s string) (Room, error) {
 	return Room{Type: typ, ID: id}, nil
 }
 
+// userType is the type of rooms that belong to one user each.
+const userType = "user"
+
 // User is the room that belongs to one user. The name must be ValidUser.
-func User(user string) Room { return Room{Type: "user", ID: user} }
+func User(user string) Room { return Room{Type: userType, ID: user} }
 
 // All is the room that every connection is in.
 func All() Room { return Room{Type: "hub", ID: "all"} }

@@ -49,7 +49,7 @@ func (r *Rooms) Count(entries []*Entry, id string) (events int, oldestMs int64) 
 			continue
 		}
 		if oldestMs == 0 {
-			oldestMs = e.event.TimeMs
+			oldestMs = e.spelt.event.TimeMs
 		}
 		if e.except != id {
 			events++
@@ -130,7 +130,7 @@ func (r *Rooms) Events(entries []*Entry) (events []frame.Event) {
 	defer r.mu.Unlock()
 	for _, e := range entries {
 		if e.is() {
-			events = append(events, e.event)
+			events = append(events, e.spelt.event)
 		}
 	}
 	return events
