@@ -4,17 +4,33 @@ import (
 	"context"
 	"errors"
 	"net"
+	"time"
 
 	"github.com/hubmesh/hubmesh/shared/obs"
 )
 
+// reportWait is how long a gateway whose clients are gone waits for presence to
+// take up that they are. Then their grace begins, in which they come back
+// elsewhere; else they would have left with the gateway's lease.
+const reportWait = 5 * time.Second
+
 // drain asks all clients to go elsewhere, spread over Config.Drain.
 func (s *Server) drain(ctx context.Context) {
+	defer s.report(ctx)
 	s.log.Info("gateway: draining", "connections", s.sockets.Open(), "budget", s.cfg.Drain)
 	s.draining.Store(true)
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Drain)
 	defer cancel()
 	s.sockets.Drain(ctx, s.cfg.Drain)
+}
+
+// report waits until presence knows all that it is owed.
+func (s *Server) report(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, reportWait)
+	defer cancel()
+	if owed := s.here.Drained(ctx); owed > 0 {
+		s.log.Warn("gateway: presence was not told how connections ended", "connections", owed)
+	}
 }
 
 // leave ends what others ask of the gateway.

@@ -8,9 +8,9 @@
 //
 // A message's way in: internal/socket reads bytes, a door under internal/door
 // reads its protocol, internal/session decides, internal/client carries it out
-// through internal/ask and internal/relay. And out: internal/relay hears NATS,
+// through internal/ask, internal/relay and internal/here. And out: internal/relay hears NATS,
 // internal/room finds the members and what waits for each, internal/socket
-// writes. internal/rights sees to it that what authz allowed does not outlive a
+// writes. internal/here reports to presence and hears from it. internal/rights sees to it that what authz allowed does not outlive a
 // change. Read this file first, then the package comments in that order.
 package gateway
 
@@ -30,6 +30,7 @@ import (
 	"github.com/hubmesh/hubmesh/gateway/internal/ask"
 	"github.com/hubmesh/hubmesh/gateway/internal/client"
 	"github.com/hubmesh/hubmesh/gateway/internal/control"
+	"github.com/hubmesh/hubmesh/gateway/internal/here"
 	"github.com/hubmesh/hubmesh/gateway/internal/meter"
 	"github.com/hubmesh/hubmesh/gateway/internal/relay"
 	"github.com/hubmesh/hubmesh/gateway/internal/rights"
@@ -61,6 +62,7 @@ type Server struct {
 	rooms    *room.Rooms
 	rights   *rights.Watch
 	relay    *relay.Relay
+	here     *here.Here
 	sockets  *socket.Server
 	lease    *kv.Lease
 	answers  *natsconn.Answerer
@@ -115,14 +117,15 @@ func (s *Server) giveUp(ctx context.Context) {
 // listen builds what stands behind the address.
 func (s *Server) listen(ctx context.Context, kit obs.Kit) (err error) {
 	cfg := s.cfg
-	if err := store.Await(ctx, s.nc, s.tree, cfg.Store, s.log, subject.Events, subject.Gateways, subject.Policy, subject.Relations, subject.Revoked); err != nil {
+	if err := store.Await(ctx, s.nc, s.tree, cfg.Store, s.log, subject.Events, subject.Gateways, subject.Policy, subject.Relations, subject.Revoked, subject.Tellings); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	// Before anything is heard under the id: a gateway that lives under it must
 	// not have its questions answered by one that is about to refuse.
 	s.lease, err = kv.Claim(ctx, s.nc, kv.LeaseConfig{
 		Tree: s.tree, Bucket: subject.Gateways, Key: cfg.ID, Value: s.figures,
-		TTL: cfg.LeaseTTL, Renew: cfg.LeaseRenew, Watch: cfg.LeaseWatch,
+		Lost: func() { s.here.Again() },
+		TTL:  cfg.LeaseTTL, Renew: cfg.LeaseRenew, Watch: cfg.LeaseWatch,
 	}, s.log)
 	if err != nil {
 		return fmt.Errorf("gateway: claim the id %s: %w (HUBMESH_GATEWAY_ID sets another)", cfg.ID, err)
@@ -141,6 +144,10 @@ func (s *Server) listen(ctx context.Context, kit obs.Kit) (err error) {
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
+	s.here = here.New(here.Config{Gateway: cfg.ID, Now: cfg.Now, Follow: cfg.Follow, Gate: s.rights.Gate}, s.asks, s.tree, socket.Frame, m, s.log)
+	if err := s.here.Listen(ctx, s.nc); err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
 	house := client.New(client.Config{
 		Gateway: cfg.ID,
 		// Numbers must not come again after a restart under the same id. They
@@ -149,7 +156,7 @@ func (s *Server) listen(ctx context.Context, kit obs.Kit) (err error) {
 		FirstNumber: uint64(s.started.UnixMicro()),
 		Session:     session.Config{Heartbeat: cfg.Heartbeat, AuthWait: cfg.AuthWait},
 		Messages:    cfg.Messages, Signals: cfg.Signals, User: cfg.User, Now: cfg.Now,
-	}, s.rooms, s.relay, s.asks, s.rights, socket.Frame, m, s.log)
+	}, s.rooms, s.relay, s.asks, s.here, s.rights, socket.Frame, m, s.log)
 	if err := s.rights.Listen(ctx, house); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
@@ -248,7 +255,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		}
 		stop()
 	}()
-	err := life.Run(run, s.asker, s.rights, s.relay, s.sockets, s.lease, natsconn.Watch{NC: s.past}, serveFunc(s.serveHTTP))
+	err := life.Run(run, s.asker, s.rights, s.relay, s.here, s.sockets, s.lease, natsconn.Watch{NC: s.past}, serveFunc(s.serveHTTP))
 	stop() // a part has failed: the rest of the drain is void
 	<-drained
 	s.close()

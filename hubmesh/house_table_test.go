@@ -69,10 +69,10 @@ var house = map[string]room{
 	"shared/wire": {pure: true, but: "log/slog"},
 
 	// Lets clients in.
-	"gateway":                  {may: "gateway/internal/{ask,client,control,frame,meter,relay,rights,room,session,socket,webclient} gateway/internal/door/native shared/{env,follow,kv,life,limit,natsconn,obs,store,subject,wire}", libs: natsGo},
+	"gateway":                  {may: "gateway/internal/{ask,client,control,frame,here,meter,relay,rights,room,session,socket,webclient} gateway/internal/door/native shared/{env,follow,kv,life,limit,natsconn,obs,store,subject,wire}", libs: natsGo},
 	"gateway/cmd/gateway":      {may: "gateway shared/{env,obs,program,store,subject}", libs: natsGo},
 	"gateway/internal/ask":     {may: "gateway/internal/{frame,meter} shared/{natsconn,obs,subject,wire}", libs: natsGo},
-	"gateway/internal/client":  {may: "gateway/internal/{ask,door,frame,meter,quota,relay,rights,room,session} shared/{limit,obs,subject,wire}"},
+	"gateway/internal/client":  {may: "gateway/internal/{ask,door,frame,here,meter,quota,relay,rights,room,session} shared/{limit,obs,subject,wire}"},
 	"gateway/internal/control": {may: "shared/{follow,kv,natsconn,obs,subject,wire}", libs: natsGo},
 	// A handshake's header and status are values of net/http.
 	"gateway/internal/door":          {may: "gateway/internal/frame shared/wire", pure: true, but: "net/http"},
@@ -80,6 +80,7 @@ var house = map[string]room{
 	"gateway/internal/door/native":   {may: "gateway/internal/{door,frame} shared/wire", pure: true, but: "net/http"},
 	"gateway/internal/frame":         {may: "shared/wire", pure: true},
 	"gateway/internal/hall":          {may: "gateway/internal/{door,frame,room} shared/wire"},
+	"gateway/internal/here":          {may: "gateway/internal/{ask,frame,hall,meter,room,standing} shared/{follow,life,obs,subject,wire}", libs: natsGo},
 	"gateway/internal/meter":         {may: "gateway/internal/frame shared/{obs,wire}", libs: prometheus},
 	"gateway/internal/quota":         {may: "shared/limit", pure: true},
 	"gateway/internal/relay":         {may: "gateway/internal/{frame,meter,room,trail} shared/{follow,life,natsconn,obs,store,subject,wire}", libs: natsGo},

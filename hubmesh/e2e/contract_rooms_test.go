@@ -45,7 +45,7 @@ func TestRoomsAreEnteredInEverySpelling(t *testing.T) {
 		`["task:42","lobby:ä b.c>*:d"]`:    {"task:42", "lobby:ä b.c>*:d"},
 		`{"room":"task:42"}`:               {"task:42"},
 		`{"rooms":["task:42","team:red"]}`: {"task:42", "team:red"},
-		`{"rooms":[{"room":"task:42"},"team:red"],"presence":true}`: {"task:42", "team:red"},
+		`{"rooms":[{"room":"task:42"},"team:red"],"presence":false}`: {"task:42", "team:red"},
 		`["task:42","task:42"]`: {"task:42"},
 		`"user:ann"`:            {"user:ann"},
 		`"hub:all"`:             {"hub:all"},

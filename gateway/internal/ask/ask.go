@@ -7,10 +7,11 @@
 // lets pass what its own limits allow; a backend, timeout, and no_handler when
 // nobody listens.
 //
-// Read ask.go, then rights.go and call.go.
+// Read ask.go, then rights.go, presence.go and call.go.
 package ask
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -32,6 +33,7 @@ type Config struct {
 	DecideWait time.Duration // authz and presence; 0 means 2s
 	TakeWait   time.Duration // ratelimit; 0 means 500ms
 	CallWait   time.Duration // a backend; 0 means 10s
+	ReportWait time.Duration // presence, of a report, which it may take 3s to store; 0 means 4s
 }
 
 // Asker asks. Safe for concurrent use.
@@ -48,7 +50,7 @@ func New(cfg Config, asker *natsconn.Asker, tree subject.Tree, m *meter.Meter, l
 	for _, d := range []struct {
 		p   *time.Duration
 		def time.Duration
-	}{{&cfg.DecideWait, 2 * time.Second}, {&cfg.TakeWait, 500 * time.Millisecond}, {&cfg.CallWait, 10 * time.Second}} {
+	}{{&cfg.DecideWait, 2 * time.Second}, {&cfg.TakeWait, 500 * time.Millisecond}, {&cfg.CallWait, 10 * time.Second}, {&cfg.ReportWait, 4 * time.Second}} {
 		if *d.p == 0 {
 			*d.p = d.def
 		}
@@ -69,7 +71,7 @@ type question struct {
 // put asks q and answers with what came back as Out, or with the problem.
 func put[Out any](a *Asker, q question, answer func(Out, frame.Problem)) {
 	var none Out
-	body, err := json.Marshal(q.body)
+	body, err := spell(q.body)
 	if err != nil {
 		a.log.Error("ask: spell a question", obs.Subject, q.subject, obs.Err, err)
 		answer(none, frame.Problem{Code: wire.Internal, Message: "the question could not be asked"})
@@ -87,6 +89,18 @@ func put[Out any](a *Asker, q question, answer func(Out, frame.Problem)) {
 		a.meter.Asked(q.who, meter.OK)
 		answer(out, frame.Problem{})
 	})
+}
+
+// spell writes a question. What came of clients goes on as it came: escaped for
+// HTML it would be longer than it was when it was measured.
+func spell(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 var errText = errors.New("ask: the answer is not UTF-8")
@@ -138,9 +152,4 @@ func (a *Asker) Join(ask wire.JoinAsk, answer func(map[string]wire.RoomRights, f
 // Take asks ratelimit for tokens. A problem means that it is silent.
 func (a *Asker) Take(ask wire.TakeAsk, answer func(wire.TakeAnswer, frame.Problem)) {
 	put(a, question{who: meter.Ratelimit, subject: a.tree.Svc(subject.Ratelimit, "take"), body: ask, wait: a.cfg.TakeWait}, answer)
-}
-
-// Gateways asks presence which gateways live.
-func (a *Asker) Gateways(answer func(wire.GatewaysAnswer, frame.Problem)) {
-	put(a, question{who: meter.Presence, subject: a.tree.Svc(subject.Presence, "gateways"), body: struct{}{}, wait: a.cfg.DecideWait}, answer)
 }

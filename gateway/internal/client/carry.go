@@ -38,12 +38,25 @@ func (c *Client) one(do session.Do) {
 	case session.Enter:
 		c.enter(d)
 	case session.Leave:
+		c.vanish(d.Rooms...)
 		c.leave(keys(d.Rooms))
 		c.letGo(keys(d.Rooms))
 	case session.Expel:
 		c.expel(d)
 	case session.Put:
 		c.put(d)
+	case session.Appear:
+		c.appear(d)
+	case session.Vanish:
+		c.vanish(d.Room)
+	case session.Watch:
+		c.house.here.Watch(c.here, d.Room)
+	case session.Declare:
+		c.declare(d)
+	case session.AskRoster:
+		c.askRoster(d)
+	case session.AskUsers:
+		c.askUsers(d)
 	case session.History:
 		c.history(d)
 	case session.Store:
@@ -124,6 +137,7 @@ func (c *Client) greet(d session.Greet) {
 		}
 		return lines
 	})
+	c.attend()
 	c.replay(d.Replays)
 }
 
@@ -150,6 +164,7 @@ func (c *Client) enter(d session.Enter) {
 		}
 		return c.spell(frame.Ack{Ref: d.Ref, Body: d.Reply})
 	})
+	c.stay(d)
 	c.replay(d.Replays)
 }
 
@@ -196,6 +211,9 @@ func (c *Client) store(d session.Store) {
 
 func (c *Client) signal(d session.Signal) {
 	p := c.house.relay.Signal(relay.Outgoing{Room: d.Room, Event: d.Event, Except: c.except(d.Except)})
+	if d.Own {
+		return // those in the room forget by themselves who writes
+	}
 	if p.Is() {
 		c.say(frame.Refused{Ref: d.Ref, Code: p.Code, Message: p.Message})
 		return

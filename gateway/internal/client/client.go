@@ -8,7 +8,7 @@
 // Read client.go, then carry.go (what a session's decisions become), replay.go
 // (how a room is entered by way of its past) and shares.go (what that may hold),
 // rights.go and registry.go (whom a change of rights concerns), limits.go (what
-// may pass) and pools.go (users' tokens).
+// may pass) and pools.go // may pass), pools.go (users' tokens) and presence.go (who is there).
 package client
 
 import (
@@ -21,6 +21,7 @@ import (
 	"github.com/hubmesh/hubmesh/gateway/internal/ask"
 	"github.com/hubmesh/hubmesh/gateway/internal/door"
 	"github.com/hubmesh/hubmesh/gateway/internal/frame"
+	"github.com/hubmesh/hubmesh/gateway/internal/here"
 	"github.com/hubmesh/hubmesh/gateway/internal/meter"
 	"github.com/hubmesh/hubmesh/gateway/internal/quota"
 	"github.com/hubmesh/hubmesh/gateway/internal/relay"
@@ -50,6 +51,7 @@ type House struct {
 	rooms    *room.Rooms
 	relay    *relay.Relay
 	asker    *ask.Asker
+	here     *here.Here
 	meter    *meter.Meter
 	log      *slog.Logger
 	frame    room.Frame
@@ -66,9 +68,9 @@ type House struct {
 }
 
 // New returns a house without connections.
-func New(cfg Config, rooms *room.Rooms, r *relay.Relay, a *ask.Asker, w *rights.Watch, framing room.Frame, m *meter.Meter, log *slog.Logger) *House {
+func New(cfg Config, rooms *room.Rooms, r *relay.Relay, a *ask.Asker, p *here.Here, w *rights.Watch, framing room.Frame, m *meter.Meter, log *slog.Logger) *House {
 	h := &House{
-		cfg: cfg, rooms: rooms, relay: r, asker: a, meter: m, log: log, frame: framing,
+		cfg: cfg, rooms: rooms, relay: r, asker: a, here: p, meter: m, log: log, frame: framing,
 		pools:    &pools{limit: cfg.User, asker: a, meter: m, now: cfg.Now, users: map[string]*pool{}},
 		shares:   shares{free: replayBytes},
 		messages: quota.MessageRule(cfg.Messages),
@@ -111,7 +113,8 @@ type Client struct {
 	talk   door.Talk
 	sess   *session.Session
 	member *room.Member
-	pool   *pool // nil until the user is known
+	pool   *pool      // nil until the user is known
+	here   *here.Conn // likewise
 
 	listing listing  // guarded by the registry
 	granted *granted // nil: the house's limits hold
@@ -123,6 +126,8 @@ type Client struct {
 	parked   []frame.In // waits for tokens of the user
 	told     time.Time  // when rate_limited was last told as an event
 	posts    uint64     // durable events, for their ids
+
+	stays map[session.Tag][]*here.Stay // rosters that are about to be told
 }
 
 // Open makes a connection that a client has opened. admitted is authz's answer
@@ -190,7 +195,7 @@ func (c *Client) End(e frame.End) { c.do(func() { c.carry(c.sess.End(e)) }) }
 // Bye is the door's last words for an end that the outbox gave.
 func (c *Client) Bye(e frame.End) (last []byte, code int, reason string) {
 	c.do(func() {
-		c.sess.End(e) // decided elsewhere; nothing more is heard from here on
+		c.carry(c.sess.End(e)) // decided elsewhere; nothing more is heard from here on
 		var packets []door.Packet
 		packets, code, reason = c.talk.Bye(e)
 		if len(packets) > 0 {
@@ -204,8 +209,9 @@ func (c *Client) Bye(e frame.End) (last []byte, code int, reason string) {
 // Closed says that the transport is gone. It is called once, last.
 func (c *Client) Closed() {
 	c.do(func() {
-		c.sess.End(frame.GoingAway)
-		c.parked, c.replays = nil, nil
+		c.carry(c.sess.End(frame.GoingAway))
+		c.parked, c.replays, c.stays = nil, nil, nil
+		c.depart()
 	})
 	c.house.rooms.Remove(c.member)
 	c.house.registry.leave(c)

@@ -78,9 +78,12 @@ func (c *Client) resume() {
 	})
 }
 
-// isSignal reports whether an ask counts as a signal: a publish that nothing
-// stores.
+// isSignal reports whether an ask counts as a signal: typing, and a publish that
+// nothing stores.
 func isSignal(in frame.In) bool {
+	if _, ok := in.(frame.Typing); ok {
+		return true
+	}
 	p, ok := in.(frame.Publish)
 	return ok && !p.Durable
 }

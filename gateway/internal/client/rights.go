@@ -108,6 +108,7 @@ func (c *Client) letGo(rooms []string) {
 // say something else about what the client may do.
 func (c *Client) renewed() {
 	c.enlist()
+	c.house.here.Inform(c.here, c.sess.Claims()[infoClaim])
 	c.reconsider(rights.Everyone(), func() {})
 }
 
@@ -115,6 +116,7 @@ func (c *Client) renewed() {
 func (c *Client) expel(d session.Expel) {
 	key := d.Room.Key()
 	delete(c.replays, key)
+	c.vanish(d.Room)
 	c.house.rooms.Expel(c.member, key, c.spell(frame.Left(d.Room.String(), d.Reason)))
 	c.letGo([]string{key})
 	if d.Kicked {

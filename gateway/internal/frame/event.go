@@ -23,6 +23,20 @@ func Joined(room string, at Position) Event {
 	}{room, at.Offset, at.Epoch})
 }
 
+// Typist is the event that says that a user writes in a room, or has stopped.
+func Typist(room, user string, stopped bool) Event {
+	name := "user:typing"
+	if stopped {
+		name = "user:stopped-typing"
+	}
+	e := told(name, struct {
+		Room string `json:"room"`
+		User string `json:"user"`
+	}{room, user})
+	e.Room, e.From = room, user
+	return e
+}
+
 func told(name string, of any) Event {
 	data, err := json.Marshal(of)
 	if err != nil {

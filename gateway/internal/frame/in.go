@@ -18,7 +18,7 @@ type Auth struct {
 type Subscribe struct {
 	Ref      Ref
 	Rooms    []RoomAsk
-	Presence bool
+	Presence bool // be in their rosters, and hear of them
 }
 
 // RoomAsk is one room of a Subscribe, as the client wrote it.
@@ -67,6 +67,30 @@ type History struct {
 	Limit  int    // events at most
 }
 
+// Status says how the client's user is.
+type Status struct {
+	Ref    Ref
+	Status string
+	Text   string
+	Data   json.RawMessage // an object, or nil
+}
+
+// Typing says that the user writes in a room, or has stopped.
+type Typing struct {
+	Ref     Ref
+	Room    string
+	Stopped bool
+}
+
+// Roster asks who is here: in a room, from a user's name on, or which of some
+// users.
+type Roster struct {
+	Ref   Ref
+	Room  string // "": Users are asked for
+	After string // users that sort behind this one
+	Users []string
+}
+
 // Heartbeat asks for the time and the position.
 type Heartbeat struct{ Ref Ref }
 
@@ -95,6 +119,9 @@ func (Publish) in()     {}
 func (Call) in()        {}
 func (Refresh) in()     {}
 func (History) in()     {}
+func (Status) in()      {}
+func (Typing) in()      {}
+func (Roster) in()      {}
 func (Heartbeat) in()   {}
 func (Wrong) in()       {}
 func (Malformed) in()   {}
@@ -116,6 +143,12 @@ func RefOf(ask In) Ref {
 	case Refresh:
 		return a.Ref
 	case History:
+		return a.Ref
+	case Status:
+		return a.Ref
+	case Typing:
+		return a.Ref
+	case Roster:
 		return a.Ref
 	case Heartbeat:
 		return a.Ref

@@ -67,6 +67,13 @@ type Entered struct {
 	Epoch     string `json:"epoch"`
 	Recovered *bool  `json:"recovered,omitempty"` // nil: no since and no last was given
 	Missed    *int   `json:"missed,omitempty"`
+
+	// Presence is who is in the room, at most so many as one page has; with
+	// Counts there are more. It is nil where it was not asked for, and where it
+	// is not known: then NoPresence says why.
+	Presence   []wire.PresenceUser  `json:"presence,omitzero"`
+	Counts     *wire.PresenceCounts `json:"counts,omitempty"`
+	NoPresence wire.Code            `json:"noPresence,omitempty"`
 }
 
 // Denied is a room that was not entered.
@@ -99,6 +106,12 @@ type Past struct {
 	More   bool    `json:"more"` // there are older ones
 }
 
+// Here is who is here.
+type Here struct {
+	Users []wire.PresenceUser `json:"users"`
+	Next  string              `json:"next,omitempty"` // there are more: ask for those after it
+}
+
 // Reply is a backend's own answer.
 type Reply struct{ Data json.RawMessage }
 
@@ -111,6 +124,7 @@ func (Stored) body()     {}
 func (Expiry) body()     {}
 func (Beat) body()       {}
 func (Past) body()       {}
+func (Here) body()       {}
 func (Reply) body()      {}
 
 // Problem is why an answer is none. The zero Problem is no problem.

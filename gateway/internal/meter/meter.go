@@ -20,6 +20,10 @@ type Meter struct {
 	Thrown prometheus.Counter // signals that a slow client did not get
 	Trail  prometheus.Gauge   // offsets of the log whose rooms are known
 
+	Owed      prometheus.Gauge   // connections that stand otherwise than presence has answered
+	Forgotten prometheus.Counter // connections that presence will never hear of
+	Told      prometheus.Counter // messages to clients of who is here
+
 	open    [2]prometheus.Gauge // the same number under two names
 	opened  prometheus.Counter
 	errors  *prometheus.CounterVec
@@ -29,6 +33,7 @@ type Meter struct {
 	repairs *prometheus.CounterVec
 	decided *prometheus.CounterVec
 	put     *prometheus.CounterVec
+	reports *prometheus.CounterVec
 }
 
 // Drop is why something from the bus was dropped.
@@ -111,6 +116,10 @@ func New(reg prometheus.Registerer) *Meter {
 		Out:    messages.WithLabelValues("out"),
 		Thrown: counter("hubmesh_gateway_signals_thrown_total", "Signals that a slow client did not get.").WithLabelValues(),
 		Trail:  gauge("hubmesh_gateway_trail_offsets", "Newest offsets of the log whose rooms are known, so that what a room missed is found at once."),
+		Owed:   gauge("hubmesh_gateway_owed_connections", "Connections that stand otherwise than presence has answered."),
+
+		Forgotten: counter("hubmesh_gateway_forgotten_total", "Connections that came and went while presence was silent, and that it will never hear of.").WithLabelValues(),
+		Told:      counter("hubmesh_gateway_told_total", "Messages to clients of who is here, once each client.").WithLabelValues(),
 		open: [2]prometheus.Gauge{
 			gauge("ws_connections_total", "Connections open now."),
 			gauge("hubmesh_gateway_connections", "Connections open now."),
@@ -123,6 +132,7 @@ func New(reg prometheus.Registerer) *Meter {
 		repairs: counter("hubmesh_gateway_repaired_total", "Entries of the log that were not heard in time.", "result"),
 		decided: counter("hubmesh_gateway_decisions_total", "What users may do in rooms, as authz was asked or had said.", "from"),
 		put:     counter("hubmesh_gateway_moved_total", "Connections put into a room or taken out without their asking.", "reason"),
+		reports: counter("hubmesh_gateway_reported_total", "Connections reported to presence.", "result"),
 	}
 	m.begin()
 	return m
@@ -148,12 +158,21 @@ func (m *Meter) begin() {
 		}
 	}
 	m.asks.WithLabelValues(string(Ratelimit), string(Open))
+	for _, r := range []Result{OK, Refused, Silent} {
+		m.reports.WithLabelValues(string(r))
+	}
 	for _, d := range []Decision{OfOne, Shared, Kept} {
 		m.decided.WithLabelValues(string(d))
 	}
 	for _, why := range []Moved{Lost, Kicked, PutInto} {
 		m.put.WithLabelValues(string(why))
 	}
+}
+
+// Reported counts connections of a report, and what became of them: stored (OK),
+// refused for good, or to be reported again (Silent).
+func (m *Meter) Reported(r Result, connections int) {
+	m.reports.WithLabelValues(string(r)).Add(float64(connections))
 }
 
 // Decided counts one answer to a connection about rooms.

@@ -72,6 +72,12 @@ func TestEverySeriesIsThereFromTheStart(t *testing.T) {
 	for _, why := range []meter.Moved{meter.Lost, meter.Kicked, meter.PutInto} {
 		m.Moved(why)
 	}
+	for _, r := range []meter.Result{meter.OK, meter.Refused, meter.Silent} {
+		m.Reported(r, 1)
+	}
+	m.Owed.Inc()
+	m.Forgotten.Inc()
+	m.Told.Inc()
 	after := figures(t, reg)
 	if len(after) != len(before) {
 		t.Errorf("%d series at the start, %d at the end", len(before), len(after))

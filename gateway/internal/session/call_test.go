@@ -37,9 +37,6 @@ func TestCallsAreAsked(t *testing.T) {
 	for _, name := range []string{"", ":", "a::b", " e", strings.Repeat("e", 129)} {
 		stories["no event is called "+name] = story{says(frame.Call{Ref: as(1), Event: name, Data: []byte("1")}, "refuse #1 invalid")}
 	}
-	for _, name := range []string{"typing:start", "typing:stop", "status:change", "presence:get"} {
-		stories[name+" is the protocol's and no backend's, though not served yet"] = story{says(frame.Call{Ref: as(1), Event: name, Data: []byte("1")}, "refuse #1 no_handler")}
-	}
 	tellOfAnn(t, session.Config{}, stories)
 }
 

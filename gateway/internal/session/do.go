@@ -5,6 +5,7 @@ import (
 
 	"github.com/hubmesh/hubmesh/gateway/internal/frame"
 	"github.com/hubmesh/hubmesh/shared/subject"
+	"github.com/hubmesh/hubmesh/shared/wire"
 )
 
 // Do is something to be carried out, in the order given. Exactly the types in
@@ -67,11 +68,59 @@ type Found struct {
 // rooms of Replays it comes after their past was replayed, with nothing
 // between. Those of Rooms have no position in Reply yet: it is where the client
 // enters.
+//
+// From Reply on the client hears of those in the rooms of Here, all that is not
+// in the rosters that Appeared was asked for, and of the users of Watch.
 type Enter struct {
-	Ref     frame.Ref
-	Rooms   []subject.Room
-	Replays []Replay
-	Reply   frame.Subscribed
+	Ref      frame.Ref
+	Rooms    []subject.Room
+	Replays  []Replay
+	Reply    frame.Subscribed
+	Appeared Tag
+	Here     []subject.Room
+	Watch    []subject.Room
+}
+
+// Appear puts the client into the rosters of rooms, and asks who is there;
+// answer with Appeared.
+type Appear struct {
+	Tag   Tag
+	Rooms []subject.Room
+}
+
+// Roster is who is in a room, the first of them where there are More; or, with
+// a Code, why that is not known.
+type Roster struct {
+	Users  []wire.PresenceUser
+	Counts wire.PresenceCounts
+	More   bool
+	Code   wire.Code
+}
+
+// Vanish takes the client out of a room's roster, and lets it hear no more of
+// those in it. It may be in the room still.
+type Vanish struct{ Room subject.Room }
+
+// Watch lets the client hear how the user is whose room it is in.
+type Watch struct{ Room subject.Room }
+
+// Declare says how the user is; answer with Declared.
+type Declare struct {
+	Tag    Tag
+	Status wire.UserStatus
+}
+
+// AskRoster asks for a page of those in a room; answer with Rostered.
+type AskRoster struct {
+	Tag   Tag
+	Room  subject.Room
+	After string
+}
+
+// AskUsers asks which of some users are here; answer with Rostered.
+type AskUsers struct {
+	Tag   Tag
+	Users []string
 }
 
 // Replay is a room that is entered by way of its past.
@@ -88,7 +137,7 @@ type History struct {
 	Limit  int
 }
 
-// Leave takes the client out of rooms.
+// Leave takes the client out of rooms, and of their rosters.
 type Leave struct{ Rooms []subject.Room }
 
 // Expel takes the client out of a room and tells it so: the last that it hears
@@ -117,6 +166,7 @@ type Signal struct {
 	Room   subject.Room
 	Event  frame.Event
 	Except bool
+	Own    bool // the client did not ask for it: nobody waits for an answer
 }
 
 // Ask asks a backend; answer with Replied.
@@ -141,6 +191,12 @@ func (Look) do()       {}
 func (History) do()    {}
 func (Leave) do()      {}
 func (Expel) do()      {}
+func (Appear) do()     {}
+func (Vanish) do()     {}
+func (Watch) do()      {}
+func (Declare) do()    {}
+func (AskRoster) do()  {}
+func (AskUsers) do()   {}
 func (Put) do()        {}
 func (Store) do()      {}
 func (Signal) do()     {}

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/hubmesh/hubmesh/gateway/internal/frame"
@@ -9,16 +8,19 @@ import (
 	"github.com/hubmesh/hubmesh/shared/wire"
 )
 
-// remembering is the question whether a client may read a room's past.
-type remembering struct {
-	ask  frame.History
+// reading is the question whether a client may read something of a room: its
+// past, or who is there.
+type reading struct {
+	ref  frame.Ref
 	room subject.Room
+	need wire.Right
 	tag  Tag // of the call that it will be
+	then Do  // the call
 
 	stale bool // rights may have changed since authz was asked
 }
 
-func (*remembering) question() {}
+func (*reading) question() {}
 
 // history reads a room's past. It takes a right, not membership, and counts as
 // a call under way.
@@ -26,40 +28,40 @@ func (s *Session) history(a frame.History) []Do {
 	room, err := subject.ParseRoom(a.Room)
 	switch {
 	case err != nil:
-		return []Do{refuse(a.Ref, wire.Invalid, "a room is type:id, such as task:42")}
+		return []Do{notRoom(a.Ref)}
 	case len(s.calls) >= s.cfg.MaxCalls:
-		return []Do{refuse(a.Ref, wire.TooMany, fmt.Sprintf("%d calls are under way: await their answers", s.cfg.MaxCalls))}
+		return []Do{s.tooManyCalls(a.Ref)}
 	}
-	q := &remembering{ask: a, room: room, tag: s.next()}
-	s.calls[q.tag] = a.Ref
-	if p := s.rooms[room.Key()]; p != nil && p.ruled() {
-		return s.mayRemember(q, wire.RoomRights{Allow: true, Can: p.can})
+	tag := s.next()
+	return s.read(&reading{
+		ref: a.Ref, room: room, need: wire.History, tag: tag,
+		then: History{Tag: tag, Room: room, Before: a.Before, Limit: a.Limit},
+	})
+}
+
+// read reads something of a room, if the client may.
+func (s *Session) read(q *reading) []Do {
+	s.calls[q.tag] = q.ref
+	if p := s.rooms[q.room.Key()]; p != nil && p.ruled() {
+		return s.mayRead(q, wire.RoomRights{Allow: true, Can: p.can})
 	}
 	tag := s.next()
 	s.asked[tag] = q
-	return []Do{AskJoin{Tag: tag, Rooms: []subject.Room{room}}}
+	return []Do{AskJoin{Tag: tag, Rooms: []subject.Room{q.room}}}
 }
 
-func (s *Session) mayRemember(q *remembering, r wire.RoomRights) []Do {
-	if !r.Allow || !slices.Contains(r.Can, wire.History) {
+func (s *Session) mayRead(q *reading, r wire.RoomRights) []Do {
+	if !r.Allow || !slices.Contains(r.Can, q.need) {
 		delete(s.calls, q.tag)
-		return []Do{refuse(q.ask.Ref, or(r.Code, wire.Forbidden), why(r.Message, mayNot(wire.History)))}
+		return []Do{refuse(q.ref, or(r.Code, wire.Forbidden), why(r.Message, mayNot(q.need)))}
 	}
-	return []Do{History{Tag: q.tag, Room: q.room, Before: q.ask.Before, Limit: q.ask.Limit}}
+	return []Do{q.then}
 }
 
 // Remembered takes the answer to History: a page of the past, or the problem.
 func (s *Session) Remembered(tag Tag, page frame.Past, p frame.Problem) []Do {
-	ref, ok := s.calls[tag]
-	delete(s.calls, tag)
-	switch {
-	case !ok || s.state == over:
-		return nil
-	case p.Is():
-		return []Do{refuse(ref, p.Code, p.Message)}
-	}
 	if page.Events == nil {
 		page.Events = []frame.Event{} // a list in JSON too
 	}
-	return []Do{Say{frame.Ack{Ref: ref, Body: page}}}
+	return s.tell(tag, page, p)
 }

@@ -24,6 +24,8 @@ type post struct {
 	ask     frame.Publish
 	room    subject.Room
 	allowed bool // authz said so
+
+	writes *writes
 }
 
 func (*lane) question() {}
@@ -52,7 +54,7 @@ func (s *Session) publish(a frame.Publish) []Do {
 	room, err := subject.ParseRoom(a.Room)
 	switch {
 	case err != nil:
-		return []Do{refuse(a.Ref, wire.Invalid, "a room is type:id, such as task:42")}
+		return []Do{notRoom(a.Ref)}
 	case !subject.ValidEvent(a.Event):
 		return []Do{refuse(a.Ref, wire.Invalid, "an event's name is 1 to 128 bytes without control characters, outer spaces or empty parts between colons")}
 	case reserved(a.Event):
@@ -66,10 +68,15 @@ func (s *Session) publish(a frame.Publish) []Do {
 	if a.Durable {
 		l = &s.durable
 	}
+	return s.line(l, post{ask: a, room: room})
+}
+
+// line puts a publish last into its lane.
+func (s *Session) line(l *lane, p post) []Do {
 	if len(l.queue) >= s.cfg.MaxWaiting {
-		return []Do{refuse(a.Ref, wire.TooMany, "too many publishes wait: await their acks")}
+		return []Do{refuse(p.ask.Ref, wire.TooMany, "too many publishes wait: await their acks")}
 	}
-	l.queue = append(l.queue, post{ask: a, room: room})
+	l.queue = append(l.queue, p)
 	return s.advance(l)
 }
 
@@ -117,6 +124,9 @@ func (s *Session) post(l *lane) Do {
 	e := frame.Event{Name: p.ask.Event, Room: p.room.String(), Data: p.ask.Data, Binary: p.ask.Binary, From: s.user}
 	if !p.ask.Durable {
 		l.pop()
+		if p.writes != nil {
+			e = s.wrote(p.room, p.writes)
+		}
 		return Signal{Ref: p.ask.Ref, Room: p.room, Event: e, Except: !p.ask.Echo}
 	}
 	l.busy = true

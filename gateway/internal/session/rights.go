@@ -21,9 +21,13 @@ type again struct{ rooms map[string]bool } // by room key
 
 func (again) question() {}
 
+// judged reports whether the policy's word says what the client may do in the
+// room, or at least whom it may know there.
+func (p *place) judged() bool { return p.ruled() || p.here || p.watches }
+
 // Touched takes note that the client's rights may have changed in those rooms
 // that concerned reports. It returns the rooms among them that the client is in
-// by the policy's word: answer with Reconsidered. What authz is being asked for
+// by the policy's word, or whose rosters: answer with Reconsidered. What authz is being asked for
 // now is asked once more when the answer comes, as that may be older.
 func (s *Session) Touched(concerned func(subject.Room) bool) (tag Tag, rooms []subject.Room) {
 	if s.state == over {
@@ -34,7 +38,7 @@ func (s *Session) Touched(concerned func(subject.Room) bool) (tag Tag, rooms []s
 	}
 	keys := map[string]bool{}
 	for _, key := range s.Rooms() {
-		if room, ok := subject.ParseKey(key); ok && s.rooms[key].ruled() && concerned(room) {
+		if room, ok := subject.ParseKey(key); ok && s.rooms[key].judged() && concerned(room) {
 			keys[key] = true
 			rooms = append(rooms, room)
 		}
@@ -61,7 +65,7 @@ func touch(q question, concerned func(subject.Room) bool) {
 		q.stale = q.stale || slices.ContainsFunc(q.asks, func(a roomAsk) bool { return concerned(a.Room) })
 	case *lane:
 		q.stale = q.stale || concerned(q.queue[0].room)
-	case *remembering:
+	case *reading:
 		q.stale = q.stale || concerned(q.room)
 	}
 }
@@ -76,7 +80,7 @@ func (s *Session) askAgain(q question, p frame.Problem) (todo []Do, again bool) 
 			return nil, false
 		}
 		for _, ask := range q.asks {
-			if !ask.canceled && s.rooms[ask.key] == nil {
+			if !ask.canceled && s.unsure(q, ask.key) && len(rooms) < s.cfg.MaxRooms {
 				rooms = append(rooms, ask.Room)
 			}
 		}
@@ -84,7 +88,7 @@ func (s *Session) askAgain(q question, p frame.Problem) (todo []Do, again bool) 
 		if again, q.stale = q.stale, false; again {
 			rooms = append(rooms, q.queue[0].room)
 		}
-	case *remembering:
+	case *reading:
 		if again, q.stale = q.stale, false; again {
 			rooms = append(rooms, q.room)
 		}
@@ -110,19 +114,31 @@ func (s *Session) Reconsidered(tag Tag, answer map[string]wire.RoomRights, p fra
 	for _, key := range slices.Sorted(maps.Keys(q.rooms)) {
 		place := s.rooms[key]
 		room, ok := subject.ParseKey(key)
-		if !ok || place == nil || !place.ruled() {
+		if !ok || place == nil || !place.judged() {
 			continue // left meanwhile, or put in by a backend
 		}
 		if p.Is() {
 			return s.end(frame.Restart, refuse(frame.Ref{}, p.Code, p.Message))
 		}
-		if r := answer[room.String()]; r.Allow && slices.Contains(r.Can, wire.Subscribe) {
+		r := answer[room.String()]
+		if !r.Allow {
+			r.Can = nil
+		}
+		if !place.ruled() {
+			todo = append(todo, place.known(room, r.Can)...)
+			continue
+		}
+		if slices.Contains(r.Can, wire.Subscribe) {
 			place.can = r.Can
+			todo = append(todo, place.known(room, r.Can)...)
 			continue
 		}
 		s.lose(key)
-		if place.told {
+		switch {
+		case place.told:
 			todo = append(todo, Expel{Room: room, Reason: lost})
+		case place.here:
+			todo = append(todo, Vanish{Room: room})
 		}
 	}
 	return todo
@@ -176,7 +192,10 @@ func (s *Session) Leave(room subject.Room, reason string) (todo []Do, did bool) 
 		return nil, false
 	}
 	s.lose(key)
-	if !p.told {
+	switch {
+	case !p.told && p.here:
+		return []Do{Vanish{Room: room}}, true
+	case !p.told:
 		return nil, true
 	}
 	return []Do{Expel{Room: room, Reason: why(reason, kicked), Kicked: true}}, true

@@ -16,6 +16,9 @@ type place struct {
 	put   bool         // a backend put the client in
 	told  bool         // the client knows that it is in
 	can   []wire.Right // what the policy allows; nil where it was not asked
+
+	here    bool // in the room's roster, and told of the others
+	watches bool // told of the user whose room it is
 }
 
 // ruled reports whether the client is in the room by the policy's word, which
@@ -23,12 +26,15 @@ type place struct {
 func (p *place) ruled() bool { return !p.given && !p.put }
 
 // joining is a subscribe on its way: first authz is asked about its rooms,
-// then, where something of their past is wanted, what they hold.
+// then, where that is wanted, who is there and what they hold of their past.
 type joining struct {
 	ref   frame.Ref
 	asks  []roomAsk // all rooms of the frame that are rooms, in its order, each once
 	reply frame.Subscribed
 	stale bool // rights may have changed since authz was asked
+
+	presence bool // be in the rosters, and know them
+	appeared Tag  // of Appear; 0: the rosters were not asked for
 }
 
 type roomAsk struct {
@@ -38,6 +44,8 @@ type roomAsk struct {
 	canceled bool // an unsubscribe came before the answer
 	lost     bool // the right to it was lost before the answer
 	looked   bool // the room is asked for its past
+	appears  bool // the room is asked for its roster
+	roster   Roster
 }
 
 // replay reports whether something of the past is wanted.
@@ -58,7 +66,7 @@ func (s *Session) subscribe(a frame.Subscribe) []Do {
 	if len(a.Rooms) > maxNamed {
 		return tooManyNamed(a.Ref)
 	}
-	j := &joining{ref: a.Ref, reply: frame.Subscribed{Rooms: []frame.Entered{}, Denied: []frame.Denied{}}}
+	j := &joining{ref: a.Ref, presence: a.Presence, reply: frame.Subscribed{Rooms: []frame.Entered{}, Denied: []frame.Denied{}}}
 	var unknown []subject.Room
 	for _, ask := range a.Rooms {
 		room, err := subject.ParseRoom(ask.Room)
@@ -70,11 +78,12 @@ func (s *Session) subscribe(a frame.Subscribe) []Do {
 		if slices.ContainsFunc(j.asks, func(r roomAsk) bool { return r.key == key }) {
 			continue
 		}
-		if s.rooms[key] == nil {
-			if len(unknown) == s.cfg.MaxRooms { // authz is not asked about more than can ever be entered
-				j.deny(ask.Room, wire.TooMany, s.tooMany())
-				continue
-			}
+		full := len(unknown) == s.cfg.MaxRooms // authz is not asked about more than can ever be entered
+		switch {
+		case s.rooms[key] == nil && full:
+			j.deny(ask.Room, wire.TooMany, s.tooMany())
+			continue
+		case s.unsure(j, key) && !full:
 			unknown = append(unknown, room)
 		}
 		j.asks = append(j.asks, roomAsk{PastAsk: PastAsk{Room: room, Since: ask.Since, Last: ask.Last}, key: key})
@@ -85,6 +94,13 @@ func (s *Session) subscribe(a frame.Subscribe) []Do {
 	tag := s.next()
 	s.asked[tag] = j
 	return []Do{AskJoin{Tag: tag, Rooms: unknown}}
+}
+
+// unsure reports whether it takes authz's word to let the client into a room, or
+// into its roster.
+func (s *Session) unsure(j *joining, key string) bool {
+	p := s.rooms[key]
+	return p == nil || j.presence && !p.ruled()
 }
 
 func (j *joining) deny(room string, code wire.Code, message string) {
@@ -113,21 +129,29 @@ func (s *Session) Decided(tag Tag, answer map[string]wire.RoomRights, p frame.Pr
 		return s.enter(why, rights)
 	case *lane:
 		return s.judged(why, rights)
-	case *remembering:
-		return s.mayRemember(why, rights(why.room))
+	case *reading:
+		return s.mayRead(why, rights(why.room))
 	}
 	return nil
 }
 
 // enter lets the client into those rooms of j that it is in already or that
-// rights allows, once it is known what they hold of what the client wants.
+// rights allows, once it is known who is there and what they hold of what the
+// client wants.
 func (s *Session) enter(j *joining, rights func(subject.Room) wire.RoomRights) []Do {
+	for i := range j.asks {
+		if ask := &j.asks[i]; !ask.canceled && s.rooms[ask.key] == nil {
+			s.judgeRoom(j, ask, rights)
+		}
+	}
+	return s.appear(j, rights)
+}
+
+// look finds out what the rooms of j hold of what the client wants.
+func (s *Session) look(j *joining) []Do {
 	var past []PastAsk
 	for i := range j.asks {
 		ask := &j.asks[i]
-		if !ask.canceled && s.rooms[ask.key] == nil {
-			s.judgeRoom(j, ask, rights)
-		}
 		if ask.looked = !ask.denied && !ask.canceled && ask.replay(); ask.looked {
 			past = append(past, ask.PastAsk)
 		}
@@ -178,8 +202,9 @@ func (s *Session) Looked(now time.Time, tag Tag, found []Found) []Do {
 // settle tells the client where it is now. found is what was found of the
 // rooms whose past was asked for, in their order.
 func (s *Session) settle(j *joining, found []Found) []Do {
-	e := Enter{Ref: j.ref}
-	for _, ask := range j.asks {
+	e := Enter{Ref: j.ref, Appeared: j.appeared}
+	for i := range j.asks {
+		ask := &j.asks[i]
 		var f Found
 		if ask.looked {
 			f, found = found[0], found[1:]
@@ -199,6 +224,9 @@ func (s *Session) settle(j *joining, found []Found) []Do {
 			e.Rooms = append(e.Rooms, ask.Room)
 		}
 		s.rooms[ask.key].told = true
+		if s.rooms[ask.key].watches {
+			e.Watch = append(e.Watch, ask.Room)
+		}
 		told := frame.Entered{Room: ask.Room.String()}
 		if f.Replay {
 			told.Missed = &f.Events
@@ -208,6 +236,9 @@ func (s *Session) settle(j *joining, found []Found) []Do {
 		}
 		if ask.Since != nil {
 			told.Recovered = &f.Recovered
+		}
+		if j.presence {
+			s.tellRoster(&e, ask, &told)
 		}
 		j.reply.Rooms = append(j.reply.Rooms, told)
 	}
@@ -224,50 +255,4 @@ func why(message, def string) string {
 		return def
 	}
 	return message
-}
-
-func (s *Session) unsubscribe(a frame.Unsubscribe) []Do {
-	if len(a.Rooms) > maxNamed {
-		return tooManyNamed(a.Ref)
-	}
-	var left []subject.Room
-	for _, name := range a.Rooms {
-		room, err := subject.ParseRoom(name)
-		if err != nil {
-			return []Do{refuse(a.Ref, wire.Invalid, "a room is type:id, such as task:42")}
-		}
-		if p := s.rooms[room.Key()]; p != nil && p.given {
-			return []Do{refuse(a.Ref, wire.Invalid, "every connection stays in "+name)}
-		}
-		left = append(left, room)
-	}
-	out := left[:0]
-	for _, room := range left {
-		key := room.Key()
-		s.cancel(key)
-		if s.rooms[key] != nil {
-			s.remove(key)
-			out = append(out, room)
-		}
-	}
-	done := Say{frame.Ack{Ref: a.Ref, Body: frame.Done{}}}
-	if len(out) == 0 {
-		return []Do{done}
-	}
-	return []Do{Leave{Rooms: out}, done}
-}
-
-// cancel takes a room out of subscribes that authz has not answered yet.
-func (s *Session) cancel(key string) {
-	for _, q := range s.asked {
-		j, ok := q.(*joining)
-		if !ok {
-			continue
-		}
-		for i := range j.asks {
-			if j.asks[i].key == key {
-				j.asks[i].canceled = true
-			}
-		}
-	}
 }

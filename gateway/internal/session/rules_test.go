@@ -7,6 +7,7 @@ import (
 
 	"github.com/hubmesh/hubmesh/gateway/internal/frame"
 	"github.com/hubmesh/hubmesh/gateway/internal/session"
+	"github.com/hubmesh/hubmesh/shared/subject"
 	"github.com/hubmesh/hubmesh/shared/wire"
 )
 
@@ -31,7 +32,7 @@ func (w *walk) did(what string, todo []session.Do) {
 	if w.over != w.s.Over() {
 		w.fail("Over() = %v, and Close was seen: %v", w.s.Over(), w.over)
 	}
-	if n := len(w.calls) + len(w.histories); n > w.cfg.MaxCalls {
+	if n := len(w.calls) + len(w.histories) + len(w.declares) + len(w.rosters); n > w.cfg.MaxCalls {
 		w.fail("%d calls are under way, want at most %d", n, w.cfg.MaxCalls)
 	}
 	if len(w.in)-len(w.put) > w.cfg.MaxRooms {
@@ -66,6 +67,29 @@ func (w *walk) rule(do session.Do) {
 		w.looks = append(w.looks, d)
 	case session.Enter:
 		w.entered(d)
+	case session.Appear:
+		for _, r := range d.Rooms {
+			if w.here[r.String()] = true; !w.given[r.String()+" "+string(wire.Presence)] {
+				w.fail("in the roster of %s without the right", r)
+			}
+		}
+		w.appears = append(w.appears, d)
+	case session.Vanish:
+		if !w.here[d.Room.String()] {
+			w.fail("out of the roster of %s without being in it", d.Room)
+		}
+		delete(w.here, d.Room.String())
+	case session.Watch:
+		w.fail("watches %s: there is no such room here but its own", d.Room)
+	case session.Declare:
+		w.declares = append(w.declares, d.Tag)
+	case session.AskRoster:
+		if !w.given[d.Room.String()+" "+string(wire.Presence)] {
+			w.fail("who is in %s is asked without the right", d.Room)
+		}
+		w.rosters = append(w.rosters, d.Tag)
+	case session.AskUsers:
+		w.rosters = append(w.rosters, d.Tag)
 	case session.Put:
 		if !w.own(d.Room.String()) {
 			w.in[d.Room.String()] = true
@@ -76,6 +100,7 @@ func (w *walk) rule(do session.Do) {
 		}
 		delete(w.in, d.Room.String())
 		delete(w.put, d.Room.String())
+		delete(w.here, d.Room.String())
 		if w.own(d.Room.String()) {
 			w.fail("%s is left", d.Room)
 		}
@@ -83,6 +108,7 @@ func (w *walk) rule(do session.Do) {
 		for _, r := range d.Rooms {
 			delete(w.in, r.String())
 			delete(w.put, r.String())
+			delete(w.here, r.String())
 			if w.own(r.String()) {
 				w.fail("%s is left", r)
 			}
@@ -94,7 +120,15 @@ func (w *walk) rule(do session.Do) {
 		w.storing = true
 		w.went("durable", d.Event, wire.Publish)
 	case session.Signal:
-		w.answered(d.Ref)
+		if !d.Own {
+			w.answered(d.Ref)
+		}
+		if d.Event.Name != "e" {
+			if !w.given[d.Room.String()+" "+string(wire.Signal)] {
+				w.fail("%s is told who writes without the right to signal", d.Room)
+			}
+			return
+		}
 		w.went("signal", d.Event, wire.Signal)
 	case session.History:
 		if !w.given[d.Room.String()+" "+string(wire.History)] {
@@ -170,6 +204,7 @@ func (w *walk) entered(d session.Enter) {
 	}
 	for _, r := range d.Reply.Rooms {
 		told[r.Room] = true
+		w.rosterTold(d, a, r)
 		switch {
 		case !into[r.Room]:
 			w.fail("told to be in %s and not entered", r.Room)
@@ -193,6 +228,19 @@ func (w *walk) entered(d session.Enter) {
 	}
 	if !maps.Equal(named, told) {
 		w.fail("asked for %v, told of %v", slices.Sorted(maps.Keys(named)), slices.Sorted(maps.Keys(told)))
+	}
+}
+
+// rosterTold holds what an ack says of a room's roster to what was asked: that it
+// is there or why not, and that the client hears of those whom it may know.
+func (w *walk) rosterTold(d session.Enter, a frame.Subscribe, r frame.Entered) {
+	w.t.Helper()
+	hears := slices.ContainsFunc(d.Here, func(in subject.Room) bool { return in.String() == r.Room })
+	if a.Presence != (r.Presence != nil || r.NoPresence != "") || r.Presence != nil && r.NoPresence != "" {
+		w.fail("%s with presence %v is told %v, %q", r.Room, a.Presence, r.Presence, r.NoPresence)
+	}
+	if hears && !w.here[r.Room] || r.Presence != nil && !hears {
+		w.fail("%s: told %v, hears of those there: %v, is in the roster: %v", r.Room, r.Presence, hears, w.here[r.Room])
 	}
 }
 

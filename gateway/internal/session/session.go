@@ -5,9 +5,10 @@
 // client package carries out what it decides and brings back the answers. So
 // every order of asks and answers can be told as a story in a table.
 //
-// Read session.go (a connection's life), then rooms.go (entering and leaving),
-// rights.go (rights that change, and what backends may do), publish.go and
-// call.go; do.go lists all that can come out.
+// Read session.go (a connection's life), then rooms.go and leave.go,
+// presence.go (who is there), rights.go (rights that change, and what backends
+// may do), publish.go, typing.go, call.go and history.go; do.go lists all that
+// can come out.
 package session
 
 import (
@@ -87,6 +88,7 @@ type Session struct {
 	entered int               // of rooms, those that count against MaxRooms
 	durable lane
 	signals lane
+	writing map[subject.Room]time.Time // where the user writes, and when the client said so last; nil: nowhere
 
 	renewed   Tag         // of the newest token that was asked about and accepted
 	malformed []time.Time // when those of the last minute came, oldest first
@@ -163,6 +165,12 @@ func (s *Session) Hear(now time.Time, ask frame.In) []Do {
 		return s.call(a)
 	case frame.History:
 		return s.history(a)
+	case frame.Status:
+		return s.status(a)
+	case frame.Typing:
+		return s.typing(now, a)
+	case frame.Roster:
+		return s.roster(a)
 	case frame.Refresh:
 		return s.askConnect(a.Token, renewal{ref: a.Ref})
 	case frame.Heartbeat:
@@ -200,7 +208,8 @@ func (s *Session) end(e frame.End, last ...Do) []Do {
 	}
 	s.state = over
 	s.held, s.durable, s.signals = nil, lane{}, lane{}
-	return append(last, Close{End: e})
+	stops := s.stopTyping(func(time.Time) bool { return true })
+	return append(append(last, stops...), Close{End: e})
 }
 
 // Tick tells what time it is, about once a second.
@@ -211,20 +220,30 @@ func (s *Session) Tick(now time.Time) []Do {
 			return s.end(frame.Unauthorized, refuse(frame.Ref{}, wire.Unauthorized, "no token came in time"))
 		}
 	case in:
-		if s.expires == 0 {
-			return nil
-		}
-		left := time.UnixMilli(s.expires).Sub(now)
-		if left <= 0 {
-			return s.end(frame.Unauthorized, refuse(frame.Ref{}, wire.TokenExpired, "the token has expired"))
-		}
-		if left <= s.cfg.Warning && !s.warned {
-			s.warned = true
-			return []Do{Say{frame.Event{Name: "token:expiring", Data: expiring(s.expires)}}}
-		}
+		return append(s.stopTyping(func(said time.Time) bool { return now.Sub(said) >= typingEnds }), s.expire(now)...)
 	case judging, over:
 	}
 	return nil
+}
+
+// expire warns of the token's end, and ends the session with it.
+func (s *Session) expire(now time.Time) []Do {
+	if s.expires == 0 {
+		return nil
+	}
+	left := time.UnixMilli(s.expires).Sub(now)
+	if left <= 0 {
+		return s.end(frame.Unauthorized, refuse(frame.Ref{}, wire.TokenExpired, "the token has expired"))
+	}
+	if left <= s.cfg.Warning && !s.warned {
+		s.warned = true
+		return []Do{Say{frame.Event{Name: "token:expiring", Data: expiring(s.expires)}}}
+	}
+	return nil
+}
+
+func notRoom(ref frame.Ref) Do {
+	return refuse(ref, wire.Invalid, "a room is type:id, such as task:42")
 }
 
 func refuse(ref frame.Ref, code wire.Code, message string) Do {

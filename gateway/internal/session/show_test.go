@@ -38,10 +38,22 @@ func show(do session.Do) string {
 		return fmt.Sprintf("expel %s: %s", d.Room, d.Reason)
 	case session.Put:
 		return "put " + d.Room.String()
+	case session.Appear:
+		return fmt.Sprintf("appear %d%s", d.Tag, names(d.Rooms))
+	case session.Vanish:
+		return "vanish from " + d.Room.String()
+	case session.Watch:
+		return "watch " + d.Room.String()
+	case session.Declare:
+		return fmt.Sprintf("declare %d %s", d.Tag, jsonOf(d.Status))
+	case session.AskRoster:
+		return fmt.Sprintf("who is in %d %s", d.Tag, d.Room) + flag(d.After != "", " after "+d.After)
+	case session.AskUsers:
+		return fmt.Sprintf("who is here %d of %s", d.Tag, strings.Join(d.Users, " "))
 	case session.Store:
 		return "store " + showEvent(d.Event) + flag(d.Key != "", " key "+d.Key) + flag(!d.Except, " echo") + flag(d.Event.Room != d.Room.String(), " IN ANOTHER ROOM")
 	case session.Signal:
-		return "signal " + showRef(d.Ref) + " " + showEvent(d.Event) + flag(!d.Except, " echo") + flag(d.Event.Room != d.Room.String(), " IN ANOTHER ROOM")
+		return "signal " + showRef(d.Ref) + " " + showEvent(d.Event) + flag(!d.Except, " echo") + flag(d.Own, " by itself") + flag(d.Event.Room != d.Room.String(), " IN ANOTHER ROOM")
 	case session.History:
 		return fmt.Sprintf("history %d %s before %d limit %d", d.Tag, d.Room, d.Before, d.Limit)
 	case session.Ask:
@@ -94,8 +106,9 @@ func showGreet(g session.Greet) string {
 func showEnter(e session.Enter) string {
 	line := "enter " + showRef(e.Ref) + names(e.Rooms) + showReplays(e.Replays) + ", told"
 	for _, r := range e.Reply.Rooms {
-		line += " " + r.Room + showPosition(frame.Position{Epoch: r.Epoch, Offset: r.Offset}) + showRecovery(r.Recovered, r.Missed)
+		line += " " + r.Room + showPosition(frame.Position{Epoch: r.Epoch, Offset: r.Offset}) + showRecovery(r.Recovered, r.Missed) + showRoster(r)
 	}
+	line += flag(len(e.Here) > 0, ", hears of those in"+names(e.Here)) + flag(len(e.Watch) > 0, ", watches"+names(e.Watch))
 	for _, d := range e.Reply.Denied {
 		line += ", not " + d.Room + " " + string(d.Code)
 	}
@@ -115,6 +128,16 @@ func showRecovery(recovered *bool, missed *int) (line string) {
 		line += fmt.Sprintf(" missed=%d", *missed)
 	}
 	return line
+}
+
+func showRoster(r frame.Entered) (line string) {
+	if r.Presence != nil {
+		line = fmt.Sprintf(" with %d", len(r.Presence))
+	}
+	if r.Counts != nil {
+		line += fmt.Sprintf(" of %d", r.Counts.Users)
+	}
+	return line + flag(r.NoPresence != "", " not with: "+string(r.NoPresence))
 }
 
 func showReplays(list []session.Replay) (line string) {

@@ -79,7 +79,11 @@ type walk struct {
 	let   bool               // greeted
 	over  bool               // Close was seen
 
+	here map[string]bool // rooms whose roster it is in
+
 	connects, calls, histories []session.Tag
+	declares, rosters          []session.Tag
+	appears                    []session.Appear
 	joins                      []session.AskJoin
 	looks                      []session.Look
 	changes                    []session.AskJoin // of rights: what Touched returned
@@ -91,7 +95,7 @@ func newWalk(t *testing.T, seed uint64) *walk {
 	w := &walk{
 		t: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 1)), now: t0(),
 		cfg:  session.Config{Connection: "g1-7", Gateway: "g1", MaxRooms: 3, MaxCalls: 2, MaxWaiting: 3},
-		open: map[int64]bool{}, asked: map[int64]frame.In{}, left: map[string]int64{}, in: map[string]bool{}, put: map[string]bool{}, given: map[string]bool{}, last: map[string]int64{},
+		open: map[int64]bool{}, asked: map[int64]frame.In{}, left: map[string]int64{}, in: map[string]bool{}, put: map[string]bool{}, given: map[string]bool{}, here: map[string]bool{}, last: map[string]int64{},
 	}
 	w.s = session.New(w.cfg, w.now)
 	if w.rand.IntN(2) == 0 {
@@ -163,7 +167,7 @@ func (w *walk) ask() frame.In {
 	data := []byte(strconv.FormatInt(w.n, 10))
 	switch p := w.rand.IntN(100); {
 	case p < 25:
-		a := frame.Subscribe{Ref: ref}
+		a := frame.Subscribe{Ref: ref, Presence: w.rand.IntN(2) == 0}
 		for _, r := range w.rooms() {
 			a.Rooms = append(a.Rooms, frame.RoomAsk{Room: r, Since: w.since(), Last: max(0, w.rand.IntN(6)-4)})
 		}
@@ -174,8 +178,16 @@ func (w *walk) ask() frame.In {
 		return frame.Publish{Ref: ref, Room: w.room(), Event: "e", Data: data, Durable: w.rand.IntN(2) == 0, Echo: w.rand.IntN(2) == 0}
 	case p < 70:
 		return frame.Call{Ref: ref, Event: "task:create", Data: data}
+	case p < 72:
+		return frame.Status{Ref: ref, Status: wire.Away}
+	case p < 74:
+		return frame.Roster{Ref: ref, Room: w.room()}
+	case p < 75:
+		return frame.Roster{Ref: ref, Users: []string{"bob"}}
 	case p < 77:
 		return frame.History{Ref: ref, Room: w.room(), Limit: 50}
+	case p < 80:
+		return frame.Typing{Ref: ref, Room: w.room(), Stopped: w.rand.IntN(3) == 0}
 	case p < 84:
 		return frame.Refresh{Ref: ref, Token: "u"}
 	case p < 90:
@@ -204,7 +216,7 @@ func (w *walk) who() wire.ConnectAnswer {
 }
 
 func (w *walk) pending() bool {
-	return len(w.connects)+len(w.calls)+len(w.histories)+len(w.joins)+len(w.looks)+len(w.changes) > 0 || w.storing
+	return len(w.connects)+len(w.calls)+len(w.histories)+len(w.declares)+len(w.rosters)+len(w.appears)+len(w.joins)+len(w.looks)+len(w.changes) > 0 || w.storing
 }
 
 // problem is silence, seldom.
@@ -217,7 +229,7 @@ func (w *walk) problem() (p frame.Problem) {
 
 // answer lets one of those answer who were asked, in any order.
 func (w *walk) answer() {
-	switch w.rand.IntN(7) {
+	switch w.rand.IntN(10) {
 	case 0:
 		if tag, ok := take(w.rand, &w.connects); ok {
 			w.did("admitted", w.s.Admitted(w.now, tag, w.who(), w.problem()))
@@ -250,6 +262,22 @@ func (w *walk) answer() {
 			w.did(fmt.Sprintf("reconsidered %d %v %v", ask.Tag, answer, p), w.s.Reconsidered(ask.Tag, answer, p))
 		}
 	case 6:
+		if tag, ok := take(w.rand, &w.declares); ok {
+			w.did("declared", w.s.Declared(tag, w.problem()))
+		}
+	case 7:
+		if tag, ok := take(w.rand, &w.rosters); ok {
+			w.did("rostered", w.s.Rostered(tag, frame.Here{}, w.problem()))
+		}
+	case 8:
+		if ask, ok := take(w.rand, &w.appears); ok {
+			found := make([]session.Roster, len(ask.Rooms))
+			for i := range found {
+				found[i].Code = w.problem().Code
+			}
+			w.did("appeared", w.s.Appeared(ask.Tag, found))
+		}
+	case 9:
 		if w.storing {
 			w.storing = false
 			w.did("stored", w.s.Stored(1, w.problem()))
@@ -274,7 +302,7 @@ func (w *walk) change() {
 			w.changes = append(w.changes, session.AskJoin{Tag: tag, Rooms: rooms})
 		}
 		for _, in := range rooms {
-			if w.own(in.String()) || w.put[in.String()] {
+			if (w.own(in.String()) || w.put[in.String()]) && !w.here[in.String()] {
 				w.fail("authz is asked about %s, which is not the policy's", in)
 			}
 		}
@@ -293,7 +321,7 @@ func (w *walk) rights(rooms []subject.Room, p frame.Problem) map[string]wire.Roo
 	answer := map[string]wire.RoomRights{}
 	for _, room := range rooms {
 		r := wire.RoomRights{Allow: w.rand.IntN(6) > 0}
-		for _, right := range []wire.Right{wire.Subscribe, wire.Signal, wire.Publish, wire.History} {
+		for _, right := range []wire.Right{wire.Subscribe, wire.Signal, wire.Publish, wire.History, wire.Presence} {
 			if w.rand.IntN(4) > 0 {
 				r.Can = append(r.Can, right)
 				if r.Allow && !p.Is() {

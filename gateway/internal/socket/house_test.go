@@ -19,6 +19,7 @@ import (
 	"github.com/hubmesh/hubmesh/gateway/internal/door"
 	"github.com/hubmesh/hubmesh/gateway/internal/door/native"
 	"github.com/hubmesh/hubmesh/gateway/internal/frame"
+	"github.com/hubmesh/hubmesh/gateway/internal/here"
 	"github.com/hubmesh/hubmesh/gateway/internal/meter"
 	"github.com/hubmesh/hubmesh/gateway/internal/rights"
 	"github.com/hubmesh/hubmesh/gateway/internal/room"
@@ -57,7 +58,7 @@ func newHouse(t testing.TB, change func(*Config)) house {
 	rooms := room.New(Frame)
 	clients := client.New(client.Config{
 		Gateway: "g", FirstNumber: 1, Session: session.Config{AuthWait: time.Hour}, Now: time.Now,
-	}, rooms, nil, nil, rights.New(rights.Config{}, nil, nil, subject.Tree{}, m, log), Frame, m, log)
+	}, rooms, nil, nil, here.New(here.Config{Gateway: "g", Now: time.Now}, nil, subject.Tree{}, Frame, m, log), rights.New(rights.Config{}, nil, nil, subject.Tree{}, m, log), Frame, m, log)
 	cfg := Config{MaxConnections: 1000, MaxMessage: 1 << 20, Heartbeat: 25 * time.Second, LastWords: 2 * time.Second}
 	if change != nil {
 		change(&cfg)

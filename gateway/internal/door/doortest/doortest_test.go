@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write what the toy door answers into te
 func TestASuiteCarriesProtocolsThatAreNotLikeOurs(t *testing.T) {
 	Suite{
 		Door: toy{}, Query: "v=4", Update: *update,
-		Never: []frame.In{frame.Auth{}, frame.Unsubscribe{}, frame.Call{}, frame.Refresh{}, frame.History{}, frame.Heartbeat{}, frame.Wrong{}},
+		Never: []frame.In{frame.Auth{}, frame.Unsubscribe{}, frame.Call{}, frame.Refresh{}, frame.History{}, frame.Status{}, frame.Typing{}, frame.Roster{}, frame.Heartbeat{}, frame.Wrong{}},
 	}.Run(t)
 }
 

@@ -83,6 +83,9 @@ say ack 2 subscribed {"rooms":[],"denied":[]}
 == an ack: rooms whose past was asked for
 say ack 2 subscribed {"rooms":[{"room":"task:1","offset":12,"epoch":"e","recovered":true,"missed":3},{"room":"task:2","offset":12,"epoch":"e","recovered":true,"missed":0},{"room":"task:3","offset":12,"epoch":"e","recovered":false},{"room":"task:4","offset":12,"epoch":"e","missed":20}],"denied":[]}
 
+== an ack: rooms whose rosters were asked for
+say ack 2 subscribed {"rooms":[{"room":"task:1","offset":12,"epoch":"e","presence":[{"user":"ann","info":{"name":"Ann"},"status":"busy","text":"lunch","data":{"until":13},"connections":2,"since":1700000000000,"lastSeen":1700000000001},{"user":"bob","status":"online","connections":1,"since":1700000000000,"lastSeen":1700000000001}]},{"room":"task:2","offset":12,"epoch":"e","presence":[]},{"room":"task:3","offset":12,"epoch":"e","presence":[{"user":"ann","status":"online","connections":1,"since":1,"lastSeen":2}],"counts":{"users":201,"connections":300}},{"room":"task:4","offset":12,"epoch":"e","noPresence":"unavailable"}],"denied":[]}
+
 == an ack: stored
 say ack 3 stored {"offset":18446744073709551615}
 
@@ -98,6 +101,12 @@ say ack 6 past {"events":[{"event":"task:update","room":"task:42","data":{"n":1}
 
 == an ack: an empty page of the past
 say ack 6 past {"events":[],"epoch":"e","more":false}
+
+== an ack: a page of those who are here
+say ack 6 here {"users":[{"user":"ann","info":{"name":"Ann"},"status":"busy","text":"lunch","data":{"until":13},"connections":2,"since":1700000000000,"lastSeen":1700000000001}],"next":"ann"}
+
+== an ack: nobody is here
+say ack 6 here {"users":[]}
 
 == an ack: a backend's answer, not a byte changed
 say ack 7 reply {"id" : "9", "big":12345678901234567890, "html":"<b>"}

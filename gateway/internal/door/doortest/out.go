@@ -34,7 +34,7 @@ func (p eventPart) event() frame.Event {
 //	event {"event":…,"room"?,"data" or "base64"?,"offset"?,"from"?,"time"?}
 //	connected {…}                           as its JSON
 //	refused REF {"code","message","retryAfterMs"?}
-//	ack REF done|subscribed|stored|expiry|beat|past|reply {…}
+//	ack REF done|subscribed|stored|expiry|beat|past|here|reply {…}
 //
 // REF is the ask's number, or - for one that wants no answer.
 func parseOut(text string) (frame.Out, error) {
@@ -99,6 +99,8 @@ func parseBody(text string) (frame.Body, error) {
 			past.Events = append(past.Events, e.event())
 		}
 		return past, err
+	case "here":
+		return parse[frame.Here](rest)
 	case "reply":
 		return frame.Reply{Data: json.RawMessage(rest)}, nil
 	}

@@ -20,7 +20,7 @@ func kind(v any) string { return reflect.TypeOf(v).Name() }
 func ins() []frame.In {
 	return []frame.In{
 		frame.Auth{}, frame.Subscribe{}, frame.Unsubscribe{}, frame.Publish{}, frame.Call{}, frame.Refresh{},
-		frame.History{}, frame.Heartbeat{}, frame.Wrong{}, frame.Malformed{}, frame.Broken{},
+		frame.History{}, frame.Status{}, frame.Typing{}, frame.Roster{}, frame.Heartbeat{}, frame.Wrong{}, frame.Malformed{}, frame.Broken{},
 	}
 }
 
@@ -95,6 +95,21 @@ func showIn(in frame.In) string {
 		w = append(w, fmt.Sprintf("room=%q", a.Room))
 		w.number("before", a.Before)
 		w.number("limit", uint64(a.Limit)) //nolint:gosec // a door gives none below 0
+	case frame.Status:
+		w.text("status", a.Status)
+		w.text("text", a.Text)
+		if a.Data != nil {
+			w.data("data", a.Data, false)
+		}
+	case frame.Typing:
+		w = append(w, fmt.Sprintf("room=%q", a.Room))
+		w.flag("stopped", a.Stopped)
+	case frame.Roster:
+		w.text("room", a.Room)
+		w.text("after", a.After)
+		for _, u := range a.Users {
+			w = append(w, fmt.Sprintf("user=%q", u))
+		}
 	case frame.Heartbeat:
 	case frame.Wrong:
 		w = append(w, a.Text)

@@ -106,6 +106,8 @@ func write(in frame.In) string {
 		event, data = "history:get", fmt.Sprintf(`{"room":%s,"before":%d,"limit":%d}`, quote(a.Room), a.Before, a.Limit)
 	case frame.Heartbeat:
 		event, data = "heartbeat", "null"
+	case frame.Status, frame.Typing, frame.Roster:
+		event, data = writePresence(a)
 	case frame.Call:
 		event, data = a.Event, string(a.Data)
 	case frame.Wrong, frame.Malformed, frame.Broken:
@@ -116,6 +118,33 @@ func write(in frame.In) string {
 		id = fmt.Sprintf(`"id":%d,`, ref.N)
 	}
 	return fmt.Sprintf(`{%s"event":%s,"data":%s}`, id, quote(event), data)
+}
+
+// writePresence is what write says of who is here.
+func writePresence(in frame.In) (event, data string) {
+	switch a := in.(type) {
+	case frame.Status:
+		if a.Data == nil {
+			a.Data = json.RawMessage("null")
+		}
+		return "status:change", fmt.Sprintf(`{"status":%s,"text":%s,"data":%s}`, quote(a.Status), quote(a.Text), a.Data)
+	case frame.Typing:
+		name := "typing:start"
+		if a.Stopped {
+			name = "typing:stop"
+		}
+		return name, fmt.Sprintf(`{"room":%s}`, quote(a.Room))
+	case frame.Roster:
+		if a.Room != "" {
+			return "presence:get", fmt.Sprintf(`{"room":%s,"after":%s}`, quote(a.Room), quote(a.After))
+		}
+		users := make([]string, len(a.Users))
+		for i, u := range a.Users {
+			users[i] = quote(u)
+		}
+		return "presence:get", fmt.Sprintf(`{"users":[%s],"after":%s}`, strings.Join(users, ","), quote(a.After))
+	}
+	return "", ""
 }
 
 func since(p *frame.Position) string {

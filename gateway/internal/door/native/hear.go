@@ -83,6 +83,8 @@ func ask(ref frame.Ref, name string, data json.RawMessage) (frame.In, error) {
 		return readHistory(ref, data)
 	case "heartbeat":
 		return frame.Heartbeat{Ref: ref}, nil
+	case "status:change", "typing:start", "typing:stop", "presence:get":
+		return readPresence(ref, name, data)
 	}
 	if data == nil {
 		data = json.RawMessage("null")

@@ -3,7 +3,7 @@
 //
 // It reads and writes that JSON and knows nothing else: no socket, no rule of
 // who may do what. Read native.go (handshake, codes), then hear.go (what
-// clients ask) and say.go (what they hear). docs/protocol/native.md is the
+// clients ask), presence.go and say.go (what they hear). docs/protocol/native.md is the
 // same for people who write a client.
 package native
 
