@@ -25,6 +25,7 @@ race: ## run all tests anew under the race detector
 .PHONY: soak
 soak: ## tell the long stories, and run what races twenty times
 	$(GO) test -count=1 -timeout 30m ./shared/follow -args -long
+	$(GO) test -count=1 -timeout 10m ./presence -args -long
 	$(GO) test -count=1 -timeout 60m -v ./hubmesh/e2e -args -long
 	$(GO) test -race -count=20 -timeout 60m ./shared/... ./gateway/... ./presence/... ./authz/... ./ratelimit/...
 

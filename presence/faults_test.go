@@ -86,6 +86,7 @@ func abrupt(r *replica, nc *nats.Conn) {
 }
 
 func TestUsersOfAKilledGatewayHaveLeftAndItsConnectionsEndOnce(t *testing.T) {
+	t.Parallel()
 	s, nc := natstest.Mesh(t)
 	for range 3 {
 		startWith(t, natstest.Conn(t, s), presence.Config{Proof: time.Second})
@@ -121,6 +122,7 @@ func TestUsersOfAKilledGatewayHaveLeftAndItsConnectionsEndOnce(t *testing.T) {
 }
 
 func TestABusThatWasAwayForLongerThanALeaseEndsNobody(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	on := func(o *server.Options) { o.StoreDir = dir }
 	s, admin := natstest.Mesh(t, on)
@@ -155,6 +157,7 @@ func TestABusThatWasAwayForLongerThanALeaseEndsNobody(t *testing.T) {
 }
 
 func TestReplicasKilledWhileChangesGoByTellEachChangeOnce(t *testing.T) {
+	t.Parallel()
 	s, nc := natstest.Mesh(t)
 	told := hear(t, nc)
 	type running struct {
@@ -230,6 +233,7 @@ func TestReplicasKilledWhileChangesGoByTellEachChangeOnce(t *testing.T) {
 }
 
 func TestAllThatIsOnDiskIsFoundAfterARestartOfEverything(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	on := func(o *server.Options) { o.StoreDir = dir }
 	s, nc := natstest.Mesh(t, on)
@@ -261,6 +265,7 @@ func TestAllThatIsOnDiskIsFoundAfterARestartOfEverything(t *testing.T) {
 }
 
 func TestLeadersThatStepDownLeaveTheRosterRight(t *testing.T) {
+	t.Parallel()
 	c := natstest.Cluster(t, 3)
 	nc := c.Conn(0)
 	if err := store.Setup(t.Context(), nc, subject.Tree{}, store.Config{Replicas: 3}, slog.New(slog.DiscardHandler)); err != nil {

@@ -11,6 +11,7 @@ import (
 )
 
 func TestAUserIsHereFromTheFirstConnectionToTheLast(t *testing.T) {
+	t.Parallel()
 	s, nc := natstest.Mesh(t)
 	start(t, natstest.Conn(t, s))
 	start(t, natstest.Conn(t, s))
@@ -48,6 +49,7 @@ func TestAUserIsHereFromTheFirstConnectionToTheLast(t *testing.T) {
 }
 
 func TestWhoIsBackWithinTheGraceHasNotLeft(t *testing.T) {
+	t.Parallel()
 	s, nc := natstest.Mesh(t)
 	start(t, natstest.Conn(t, s))
 	g := open(t, nc, "g1", 13*time.Second)

@@ -3,6 +3,7 @@ package presence_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -22,6 +23,8 @@ import (
 	"github.com/hubmesh/hubmesh/shared/subject"
 	"github.com/hubmesh/hubmesh/shared/wire"
 )
+
+var long = flag.Bool("long", false, "a storm of 10,000 connections instead of 500 (make soak)")
 
 // replica is one presence that a test runs.
 type replica struct {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hubmesh/hubmesh/presence/internal/desk"
 	"github.com/hubmesh/hubmesh/presence/internal/ledger"
@@ -84,7 +85,7 @@ func valid(s wire.PresenceStand) bool {
 	if !subject.ValidUser(s.User) || s.Connection == "" || subject.Escape(s.Connection) != s.Connection || s.Turn == 0 {
 		return false
 	}
-	if len(s.Rooms) > mostRooms || len(s.Info) > mostData || len(s.Info) > 0 && !json.Valid(s.Info) {
+	if len(s.Rooms) > mostRooms || len(s.Info) > mostData || len(s.Info) > 0 && !json.Valid(s.Info) || !utf8.Valid(s.Info) {
 		return false
 	}
 	if slices.ContainsFunc(s.Rooms, func(room string) bool { _, err := subject.ParseRoom(room); return err != nil }) {
@@ -94,7 +95,7 @@ func valid(s wire.PresenceStand) bool {
 		return !s.Fresh
 	}
 	return slices.Contains([]string{wire.Online, wire.Away, wire.Busy, wire.Invisible}, s.Status.Status) &&
-		len(s.Status.Text) <= mostText && len(s.Status.Data) <= mostData
+		len(s.Status.Text) <= mostText && len(s.Status.Data) <= mostData && utf8.Valid(s.Status.Data)
 }
 
 // standing is one connection of a report, on its way into the bucket.
