@@ -99,14 +99,19 @@ func TestWhatPresenceWritesIsReadWithoutEncodingJSON(t *testing.T) {
 		}
 	}
 	r := spelling.NewReader()
-	record, word := spelt(t, full), spelt(t, fullWord)
-	// The address; the status, its text and data; the end.
-	if n := testing.AllocsPerRun(100, func() { _, _ = r.Record(record) }); n > 5 {
-		t.Errorf("a record takes %v allocations, want 5: it is not read here", n)
-	}
-	// The user and the text.
-	if n := testing.AllocsPerRun(100, func() { _, _ = r.Word(word) }); n > 2 {
-		t.Errorf("a word takes %v allocations, want 2: it is not read here", n)
+	for name, c := range map[string]struct {
+		text []byte
+		read func([]byte) error
+		into any
+	}{
+		"record": {spelt(t, full), func(b []byte) error { _, err := r.Record(b); return err }, new(wire.PresenceRecord)},
+		"word":   {spelt(t, fullWord), func(b []byte) error { _, err := r.Word(b); return err }, new(wire.PresenceTold)},
+	} {
+		own := testing.AllocsPerRun(100, func() { _ = c.read(c.text) })
+		other := testing.AllocsPerRun(100, func() { _ = json.Unmarshal(c.text, c.into) })
+		if own >= other {
+			t.Errorf("a %s takes %v allocations, and by encoding/json %v: it is left to that", name, own, other)
+		}
 	}
 }
 
