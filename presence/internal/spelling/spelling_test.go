@@ -48,6 +48,7 @@ var others = []string{
 }
 
 func seed(f *testing.F) {
+	f.Helper()
 	for _, text := range others {
 		f.Add([]byte(text))
 	}
