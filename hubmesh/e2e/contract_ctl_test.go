@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/hubmesh/hubmesh/hubmesh/internal/hub"
 )
 
 // ctl asks hub.ctl.conn.<verb> as a backend would, and fails unless the answer
@@ -88,6 +90,24 @@ func TestBackendsEndConnections(t *testing.T) {
 		k.endsAfter(4403)
 	}
 	come(t, gs[0], "ann").lives() // it was told to go, its token still holds
+}
+
+func TestAnEndThatABackendAsksForTellsItsReason(t *testing.T) {
+	t.Parallel()
+	h := open(t, config(t))
+	g := h.mesh.Gateways()[0]
+	for said, want := range map[string]string{
+		"your account is closed":        "your account is closed",
+		strings.Repeat("x", 122) + "ää": strings.Repeat("x", 122), // a close frame holds 123 bytes
+	} {
+		k, id := comeWith(t, g, token(t, "ann"))
+		h.ctl(t, "close", `{"connection":"`+id+`","reason":"`+said+`"}`, connections(connection(id, "ann", "hub:all", "user:ann")))
+		_, err := k.read()
+		var closed *hub.Closed
+		if !errors.As(err, &closed) || closed.Code != 4403 || closed.Reason != want {
+			t.Errorf("it ended with %v, want 4403 and %q", err, want)
+		}
+	}
 }
 
 func TestBackendsPutConnectionsIntoRoomsAndTakeThemOut(t *testing.T) {

@@ -126,6 +126,7 @@ type Client struct {
 	parked   []frame.In // waits for tokens of the user
 	told     time.Time  // when rate_limited was last told as an event
 	posts    uint64     // durable events, for their ids
+	why      string     // a backend's words for the end that it has asked for
 
 	stays map[session.Tag][]*here.Stay // rosters that are about to be told
 }
@@ -198,6 +199,9 @@ func (c *Client) Bye(e frame.End) (last []byte, code int, reason string) {
 		c.carry(c.sess.End(e)) // decided elsewhere; nothing more is heard from here on
 		var packets []door.Packet
 		packets, code, reason = c.talk.Bye(e)
+		if e == frame.Revoked && c.why != "" {
+			reason = c.why
+		}
 		if len(packets) > 0 {
 			last = c.house.frame(packets)
 		}

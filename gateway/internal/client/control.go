@@ -2,6 +2,7 @@ package client
 
 import (
 	"sync"
+	"unicode/utf8"
 
 	"github.com/hubmesh/hubmesh/gateway/internal/frame"
 	"github.com/hubmesh/hubmesh/gateway/internal/session"
@@ -81,6 +82,7 @@ func (c *Client) control(verb wire.CtlVerb, ask wire.CtlAsk) (one wire.CtlConnec
 		}
 		one = c.shown()
 		if verb == wire.CtlClose {
+			c.why = shortened(ask.Reason)
 			c.carry(c.sess.End(frame.Revoked))
 		}
 		return one, true
@@ -107,4 +109,19 @@ func (c *Client) shown() wire.CtlConnection {
 		}
 	}
 	return one
+}
+
+// maxReason is the bytes of a close frame's reason (RFC 6455 section 5.5).
+const maxReason = 123
+
+// shortened is as much of a reason as a close frame holds, in whole characters.
+func shortened(reason string) string {
+	if len(reason) <= maxReason {
+		return reason
+	}
+	cut := maxReason
+	for !utf8.RuneStart(reason[cut]) {
+		cut--
+	}
+	return reason[:cut]
 }
