@@ -34,3 +34,6 @@ export class HubError extends Error {
     super(message);
   }
 }
+
+/** What can pass by waiting. */
+export const passing: ReadonlySet<string> = new Set(["unavailable", "rate_limited", "timeout", "internal"]);

@@ -28,23 +28,24 @@ export interface Member {
   status: Status;
   text?: string;
   data?: any;
-  /** How many of their connections are in the room. */
+  /** How many of their connections were in the room when they last changed; 0 in the seconds after the last one was lost. */
   connections: number;
   /** Since when they are here, in unix milliseconds. */
   since: number;
+  /** When they last changed, or were found to be here; in unix milliseconds. */
   lastSeen: number;
 }
 
-/** A change of one user's presence. */
-export interface PresenceChange extends Partial<Member> {
+/** A change of one user's presence: in a room, or without one in all of hubmesh, as who is in `user:…` of that user is told. */
+export interface PresenceChange extends Omit<Member, "status" | "since" | "lastSeen"> {
   room?: string;
-  user: string;
+  status: Status | "offline";
   change: "join" | "leave" | "status";
 }
 
 /** The collaboration hub's own events, and their data. */
 export interface HubEvents {
-  "presence:update": PresenceChange | { changes: PresenceChange[] };
+  "presence:update": PresenceChange | { room: string; changes: PresenceChange[] };
   "task:update": {
     taskId: string;
     change: "created" | "updated" | "deleted";

@@ -7,6 +7,7 @@ import type { EventFrame, Hello, Link, WebSocketClass } from "./link.js";
 import { Outbox } from "./outbox.js";
 import type { PublishOptions, RoomOptions } from "./options.js";
 import { Room, type RoomHub } from "./room.js";
+import { OwnStatus, type StatusOptions } from "./status.js";
 import { Rooms } from "./rooms.js";
 import { Calls, type CallOptions } from "./calls.js";
 import { Deferred, quietly } from "./wait.js";
@@ -71,7 +72,7 @@ export class Hub {
   readonly #inside: RoomHub;
   #me: Room | undefined;
   #user: string | undefined;
-  #status: Record<string, unknown> | undefined; // what was last said to be ours
+  readonly #status = new OwnStatus();
   #over = false;
 
   /** `url` is where a gateway serves: `https://…`, `wss://…/ws`, or in a page a path such as `/ws`. */
@@ -94,6 +95,7 @@ export class Hub {
     this.#inside = {
       ask: (event, data, signal) => this.call(event, data, { signal }),
       now: (event, data) => quietly(this.#now(event, data)),
+      user: () => this.#user,
       store: (body, options) => this.#store(body, options),
       tell: (event, about) => this.#events.emit(event, about),
       over: (call) => this.#closed(call),
@@ -158,10 +160,17 @@ export class Hub {
     return this.#calls.add(event, data, options) as Promise<Answer>;
   }
 
-  /** Sets the user's status, for all who share a room with them. It is said again after a reconnect. */
-  status(status: Status, more: { text?: string; data?: unknown } = {}): Promise<void> {
-    this.#status = { status, ...more };
-    return quietly(this.call("status:change", this.#status).then(() => {}));
+  /**
+   * Sets the user's status, for all who share a room with them. The last one
+   * set holds, on whichever of their connections. It resolves when presence has
+   * it, waits for a connection if there is none, and is said again on the next
+   * one.
+   */
+  status(status: Status, { signal, ...more }: StatusOptions = {}): Promise<void> {
+    const { state } = this;
+    if (state.status === "closed") return quietly(Promise.reject(stateError(state)));
+    this.#need();
+    return this.#status.set({ status, ...more }, signal);
   }
 
   /** Connects now, or again after a `closed` that was not yours. Other calls do so by themselves. */
@@ -210,6 +219,7 @@ export class Hub {
       const error = stateError(state);
       this.#outbox.fail(error);
       this.#calls.fail(error);
+      this.#status.fail(error);
     }
     this.#events.emit("state", state);
   }
@@ -221,7 +231,7 @@ export class Hub {
       if (this.#me) this.#meet();
     }
     this.#rooms.opened(link, hello, since);
-    if (again && this.#status) link.ask("status:change", this.#status, () => {});
+    this.#status.opened(link);
     this.#outbox.opened(link);
     this.#calls.opened(link);
     if (again) this.#events.emit("reconnect", { connection: hello.connection, gateway: hello.gateway });
@@ -231,15 +241,13 @@ export class Hub {
     this.#rooms.ended();
     this.#outbox.ended();
     this.#calls.ended();
+    this.#status.ended();
   }
 
   #event(frame: EventFrame): void {
     const { event, room, data } = frame;
     if (!room && event === "error") this.#events.emit("error", new HubError(data.code, data.message, data.retryAfterMs));
-    // Another of the user's connections has set another one since: that holds.
-    if (event === "presence:update" && data?.user === this.#user && data.change === "status" && data.status !== this.#status?.["status"]) {
-      this.#status = undefined;
-    }
+    if (event === "presence:update" && !data?.room && data?.user === this.#user) this.#status.told(data);
     this.#rooms.event(frame, this.#me?.hears);
   }
 
@@ -255,12 +263,10 @@ export class Hub {
     else this.#named.delete(room.name);
   }
 
-  async #now(event: string, data: unknown): Promise<void> {
+  async #now(event: string, data: unknown): Promise<unknown> {
     const { link } = this.#connection;
     if (!link) throw new HubError("unavailable", "there is no connection");
-    const end = new Deferred<void>();
-    link.ask(event, data, (_, error) => (error ? end.reject(error) : end.resolve()));
-    return end.promise;
+    return new Promise((resolve, reject) => link.ask(event, data, (answer, error) => (error ? reject(error) : resolve(answer))));
   }
 
   #store(body: Record<string, unknown>, { key = randomKey(), signal }: PublishOptions): Promise<{ offset: number }> {

@@ -33,3 +33,4 @@ export type { Presence, PresenceEvents, Typists } from "./live.js";
 export type { RoomState } from "./place.js";
 export type { DurableOptions, History, PublishOptions, RoomOptions } from "./options.js";
 export type { Room } from "./room.js";
+export type { StatusOptions } from "./status.js";

@@ -1,5 +1,5 @@
 import { Emitter, type ListenOptions } from "./emitter.js";
-import type { Member, PresenceChange } from "./events.js";
+import type { Member, PresenceChange, Status } from "./events.js";
 import type { Entered } from "./place.js";
 
 /** What a presence tells: one member's change, and `change` after each of them and after many at once. */
@@ -11,16 +11,35 @@ export interface PresenceEvents {
   change: (members: readonly Member[]) => void;
 }
 
+/** A part of a room's roster, in the order of the users' names. */
+export interface RosterPage {
+  users: Member[];
+  /** There are more, behind this user. */
+  next?: string;
+}
+
 /**
- * Who is in a room: a live map from user to member. It is empty until the room
- * is joined, stays as it was while the connection is away, and is right again
- * when the room is.
+ * Up to how many users a room's roster is read to its end: in five pages, and
+ * from there on the server tells of changes once a second.
+ */
+const wholeUsers = 1000;
+
+/**
+ * Who is in a room, this user too: a live map from user to member. It is empty
+ * until the room is joined, stays as it was while the connection is away, and is
+ * right again soon after the room is joined again.
+ *
+ * Of more than 1,000 users it holds the first 200 and all who have come or
+ * changed since; `count` says how many there are, and
+ * `hub.call("presence:get", { room, after })` reads on behind one.
  */
 export class Presence implements Iterable<[string, Member]> {
   readonly #members = new Map<string, Member>();
   readonly #events = new Emitter();
   #list: readonly Member[] = [];
-  #counts: { users: number; connections: number } | undefined;
+  #whole = false;
+  #count = 0;
+  #heard: Set<string> | undefined; // of whom changes were told while the roster is read
 
   /** Hears of changes; what it returns ends that. */
   on<K extends keyof PresenceEvents>(event: K, listener: PresenceEvents[K], options?: ListenOptions): () => void {
@@ -32,12 +51,14 @@ export class Presence implements Iterable<[string, Member]> {
     return this.#list;
   }
 
-  /**
-   * How many are here, where there are more than the server lists at once (200).
-   * The others are read by `hub.call("presence:get", { room, after })`.
-   */
-  get counts(): { users: number; connections: number } | undefined {
-    return this.#counts;
+  /** Whether these are all who are here, as far as can be known: not while the room is joined, nor of more than 1,000. */
+  get whole(): boolean {
+    return this.#whole;
+  }
+
+  /** How many users are here, also where not all of them are in this map. */
+  get count(): number {
+    return this.#whole ? this.size : Math.max(this.#count, this.size);
   }
 
   get size(): number {
@@ -56,43 +77,94 @@ export class Presence implements Iterable<[string, Member]> {
     return this.#members[Symbol.iterator]();
   }
 
-  /** @internal What the server has told in an answer or an event of the room. */
-  take(said: Entered | PresenceChange | { changes: PresenceChange[] }): void {
-    if ("epoch" in said) this.#roster(said);
-    else for (const change of "changes" in said ? said.changes : [said]) this.#change(change);
+  /**
+   * @internal The room was entered, and the server has told the first who are
+   * here; `read` gives the others. A page may be older than the changes that are
+   * told meanwhile, so of whom there is one it says nothing.
+   */
+  async entered({ presence, counts }: Entered, read: (after: string) => Promise<RosterPage | undefined>): Promise<void> {
+    this.doubt();
+    const heard = (this.#heard = new Set<string>());
+    const here = new Set<string>();
+    this.#count = counts?.users ?? 0;
+    const whole = this.#count <= wholeUsers;
+    let page: RosterPage | undefined = { users: presence! };
+    if (counts && whole) page.next = presence!.at(-1)!.user;
+    for (;;) {
+      for (const member of page.users) {
+        here.add(member.user);
+        if (!heard.has(member.user)) this.#set(member);
+      }
+      if (page.next === undefined) break;
+      this.#changed();
+      page = await read(page.next);
+      if (!page || this.#heard !== heard) return; // it is entered anew
+    }
+    for (const [user, member] of this.#members) if (!here.has(user) && !heard.has(user)) this.#leave(member);
+    this.#heard = undefined;
+    this.#whole = whole;
+    this.#changed();
+  }
+
+  /** @internal The server has told what has changed since. `me` is this user. */
+  changed(changes: readonly PresenceChange[], me: string | undefined): void {
+    for (const { change, room: _, ...said } of changes) {
+      const { user } = said;
+      const before = this.#members.get(user);
+      this.#heard?.add(user);
+      // One who is invisible has left for all others, and is here still for themselves.
+      const hidden = change === "leave" && user === me;
+      if (change === "join" && !before) this.#count++;
+      if (hidden) {
+        if (before) this.#set({ ...before, status: "invisible" });
+      } else if (change === "leave") {
+        this.#count--;
+        if (before) this.#leave(before);
+      } else {
+        const now = Date.now();
+        this.#set({ ...said, status: said.status as Status, since: before?.since ?? now, lastSeen: now });
+      }
+    }
+    this.#changed();
+  }
+
+  /** @internal Changes are not heard any more: what is here may not be so. */
+  doubt(): void {
+    this.#count = this.count;
+    this.#whole = false;
+    this.#heard = undefined;
+  }
+
+  /** @internal Nobody is known to be here. */
+  clear(): void {
+    this.doubt();
+    if (!this.size) return;
+    for (const member of this.#members.values()) this.#leave(member);
+    this.#count = 0;
+    this.#changed();
+  }
+
+  #changed(): void {
     this.#list = [...this.#members.values()];
     this.#events.emit("change", this.#list);
-  }
-
-  #roster({ presence = [], counts }: Entered): void {
-    this.#counts = counts;
-    const now = new Set(presence.map((member) => member.user));
-    for (const [user, member] of this.#members) if (!now.has(user)) this.#leave(member);
-    for (const member of presence) this.#set(member);
-  }
-
-  #change({ change, room: _, ...said }: PresenceChange): void {
-    const before = this.#members.get(said.user);
-    if (change === "leave") {
-      if (before) this.#leave(before);
-      return;
-    }
-    const now = Date.now();
-    const begin: Member = { user: said.user, status: "online", connections: 1, since: now, lastSeen: now };
-    this.#set({ ...(before ?? begin), ...said });
   }
 
   #set(member: Member): void {
     const before = this.#members.get(member.user);
     this.#members.set(member.user, member);
     if (!before) this.#events.emit("join", member);
-    else if (JSON.stringify(before) !== JSON.stringify(member)) this.#events.emit("status", member);
+    else if (shown(before) !== shown(member)) this.#events.emit("status", member);
   }
 
   #leave(member: Member): void {
     this.#members.delete(member.user);
     this.#events.emit("leave", member);
   }
+}
+
+/** What of a member is worth an event. */
+function shown({ info, status, text, data, connections }: Member): string {
+  return JSON.stringify([info, status, text, data, connections]);
 }
 
 /** The protocol's rule for who hears no end of it. */

@@ -12,8 +12,11 @@ export interface Entered {
   epoch: string;
   recovered?: boolean;
   missed?: number;
+  /** Who is in it: the first 200, with `counts` where there are more. */
   presence?: Member[];
   counts?: { users: number; connections: number };
+  /** Why that is not told. */
+  noPresence?: string;
 }
 
 /** Who hears of a room. */

@@ -1,16 +1,18 @@
 import { Emitter, type ListenOptions } from "./emitter.js";
-import { HubError } from "./errors.js";
+import { HubError, passing } from "./errors.js";
 import { type AnyEvents, type EventData, type EventMap, type EventName, fromBytes, type Gap, type Meta, type Position, type RoomEvent } from "./events.js";
 import type { EventFrame } from "./link.js";
-import { Presence, Typists } from "./live.js";
+import { Presence, type RosterPage, Typists } from "./live.js";
 import type { DurableOptions, History, PublishOptions, RoomOptions } from "./options.js";
 import type { Entered, Place, RoomState } from "./place.js";
-import { Deferred } from "./wait.js";
+import { Deferred, later } from "./wait.js";
 
 /** What a room needs of its hub. */
 export interface RoomHub {
   ask(event: string, data: unknown, signal?: AbortSignal): Promise<any>;
-  now(event: string, data: unknown): Promise<void>;
+  now(event: string, data: unknown): Promise<any>;
+  /** This user, once it is known. */
+  user(): string | undefined;
   store(body: Record<string, unknown>, options: PublishOptions): Promise<{ offset: number }>;
   tell(event: "recovered" | "gap" | "denied" | "left" | "error", about: unknown): void;
   /** Calls when there will be no connection, also if that is so already. */
@@ -190,7 +192,6 @@ export class Room<E extends EventMap = AnyEvents> {
     this.#reload?.abort();
     this.#hub.closed(this as unknown as Room);
     this.#become("closed");
-    this.typists.clear();
     this.#events.clear();
     this.#states.clear();
   }
@@ -221,9 +222,24 @@ export class Room<E extends EventMap = AnyEvents> {
       if (this.#options.reload) void this.#load(gap, this.#options.reload);
     },
     roster: (entered: Entered): void => {
-      if (entered.presence) this.presence.take(entered);
+      if (entered.presence) void this.presence.entered(entered, (after) => this.#page(after));
+      else if (entered.noPresence === "forbidden") this.presence.clear();
     },
   };
+
+  /** Reads who is here behind a user: nothing if that cannot be, on this connection. */
+  async #page(after: string): Promise<RosterPage | undefined> {
+    for (;;) {
+      try {
+        return await this.#hub.now("presence:get", { room: this.name, after });
+      } catch (error) {
+        const { code, retryAfterMs } = error as HubError;
+        if (!passing.has(code)) return;
+        await new Promise((done) => setTimeout(done, retryAfterMs ?? later()));
+        if (this.#state !== "joined") return;
+      }
+    }
+  }
 
   /** Has the state loaded anew; what is heard meanwhile comes after it. */
   async #load(gap: Gap, reload: NonNullable<RoomOptions["reload"]>): Promise<void> {
@@ -251,14 +267,14 @@ export class Room<E extends EventMap = AnyEvents> {
 
   /** Keeps who is here and who types, which no reload brings. */
   #note({ event, data }: EventFrame): void {
-    if (event === "presence:update") this.presence.take(data);
+    // Of a user's own room there is also told how they are in all of hubmesh.
+    if (event === "presence:update" && data.room === this.name) this.presence.changed(data.changes ?? [data], this.#hub.user());
     else if (event === "user:typing") this.typists.set(data.user, true);
     else if (event === "user:stopped-typing") this.typists.set(data.user, false);
   }
 
   #tell({ event, data, room, offset, from, time }: EventFrame): void {
-    const meta: Meta = { event };
-    if (room !== undefined) meta.room = room;
+    const meta: Meta = room === undefined ? { event } : { event, room };
     if (offset !== undefined) meta.offset = offset;
     if (from !== undefined) meta.from = from;
     if (time !== undefined) meta.time = time;
@@ -269,6 +285,11 @@ export class Room<E extends EventMap = AnyEvents> {
   #become(state: RoomState): void {
     if (this.#state === state) return;
     this.#state = state;
+    if (state === "joining") this.presence.doubt();
+    else if (state !== "joined") {
+      this.presence.clear();
+      this.typists.clear();
+    }
     this.#states.emit("state", state);
   }
 }

@@ -1,7 +1,8 @@
-import { HubError } from "./errors.js";
+import { HubError, passing } from "./errors.js";
 import type { Position } from "./events.js";
 import type { EventFrame, Hello, Link } from "./link.js";
 import { type Entered, Place, type PlaceOwner } from "./place.js";
+import { later } from "./wait.js";
 
 /** What the server answers to `subscribe`. */
 interface Subscribed {
@@ -9,9 +10,6 @@ interface Subscribed {
   denied: { room: string; code: string; message: string }[];
 }
 
-/** What can pass by waiting. */
-const passing = new Set(["unavailable", "rate_limited", "timeout", "internal"]);
-const againMs = 2000;
 
 /** What the server says of a room, to this connection alone. */
 const ofRooms = new Set(["presence:update", "user:typing", "user:stopped-typing"]);
@@ -78,12 +76,31 @@ export class Rooms {
       // One that was closed meanwhile, and perhaps opened again, is another place.
       const still = new Map(wanted.filter((p) => this.#places.get(p.name) === p).map((p) => [p.name, p]));
       if (error) return still.forEach((place) => this.#refused(place, error));
-      for (const at of data.rooms) still.get(at.room)?.entered(at);
+      for (const at of data.rooms) {
+        const place = still.get(at.room);
+        place?.entered(at);
+        if (place && at.noPresence) this.#rosterLater(place, at.noPresence);
+      }
       for (const { room, code, message } of data.denied) {
         const place = still.get(room);
         if (place) this.#refused(place, new HubError(code, message));
       }
     });
+  }
+
+  /** We are in, but were not told who else is: that is asked for again, by entering anew. */
+  #rosterLater(place: Place, code: string): void {
+    // Of very many large rooms at once some are too large for one answer.
+    if (!passing.has(code) && code !== "too_large") return;
+    const link = this.#link;
+    setTimeout(() => {
+      if (link !== this.#link || !place.live || !place.owners.size) return;
+      link?.ask("subscribe", { rooms: [place.name], presence: true }, (data: Subscribed | undefined, error) => {
+        const at = data?.rooms[0];
+        if (at?.presence) place.tell("roster", at); // its position may overtake a replay, so it is none
+        else this.#rosterLater(place, at?.noPresence ?? error?.code ?? data?.denied[0]?.code ?? "");
+      });
+    }, later());
   }
 
   #refused(place: Place, error: HubError): void {
@@ -99,7 +116,7 @@ export class Rooms {
       if (link !== this.#link) return;
       place.asked = false;
       this.enter();
-    }, error.retryAfterMs ?? againMs * (0.5 + Math.random()));
+    }, error.retryAfterMs ?? later());
   }
 
   /**

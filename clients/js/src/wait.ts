@@ -27,3 +27,8 @@ export function quietly<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
 }
+
+/** How long to wait for what passes, in milliseconds: not all clients come again at once. */
+export function later(): number {
+  return 1000 + 2000 * Math.random();
+}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Page, serve } from "./chromium.js";
-import { patience, sharedHouse, token } from "./house.js";
+import { client, patience, sharedHouse, token } from "./house.js";
 import { Proxy } from "./proxy.js";
 
 const house = sharedHouse();
@@ -67,5 +67,36 @@ test("five hundred events through ten cuts are each heard once in a browser, in 
   await page.until("heard.length >= 500", "heard.length");
   assert.deepEqual(await page.eval("heard"), all);
   assert.deepEqual(await page.eval("gaps"), []);
+  assert.deepEqual(page.faults, []);
+});
+
+test("a page shows who is here, how they are and who types, also when its gateway is killed", { timeout: 2 * patience }, async (t) => {
+  const killed = await house().gateway();
+  const proxy = await Proxy.start(t, killed.port);
+  const page = await Page.start(t);
+  await page.open(await serve(t, html(proxy.url).replaceAll("3_600_000", "100").replaceAll('"task:browser"', '"task:seen", { presence: true }')));
+  const shows = (want: string) => page.until(`room.presence.list.map(({ user, status }) => user + " " + status).sort().join() === "${want}"`, "JSON.stringify(room.presence.list)");
+  await page.until("window.room?.presence.whole", "String(window.states)");
+  const bob = client(t, house().main.url, "bob");
+  const eve = client(t, house().main.url, "eve");
+  for (const hub of [bob, eve]) await hub.room("task:seen", { presence: true }).ready();
+  await shows("ann online,bob online,eve online");
+  await bob.status("busy");
+  await shows("ann online,bob busy,eve online");
+  bob.room("task:seen").typing();
+  await page.until(`room.typists.list.join() === "bob"`, "String(room.typists.list)");
+
+  proxy.target = house().main.port;
+  proxy.closed = true;
+  await killed.end("SIGKILL");
+  await page.until(`hub.state.status !== "open"`);
+  eve.room("task:seen").close();
+  await bob.status("away");
+  await page.until("!room.presence.whole");
+  proxy.closed = false;
+  await shows("ann online,bob away");
+  await page.eval(`hub.status("busy")`);
+  await shows("ann busy,bob away");
+  await page.until("room.typists.list.length === 0");
   assert.deepEqual(page.faults, []);
 });

@@ -99,6 +99,7 @@ type Ends = Pick<TestContext, "after">;
 export class House {
   readonly #t: Ends;
   #gateways = 0;
+  readonly others: Program[] = [];
 
   private constructor(t: Ends, readonly main: Program, readonly nats: NatsConnection) {
     this.#t = t;
@@ -116,10 +117,10 @@ export class House {
     return new House(t, main, nats);
   }
 
-  /** One more gateway, in a process of its own. */
-  gateway(): Promise<Program> {
+  /** One more gateway, in a process of its own: without these services, or with those that are not named. */
+  gateway(without = "authz,presence,ratelimit"): Promise<Program> {
     return Program.start(this.#t, {
-      HUBMESH_NATS_URL: this.main.natsURL, HUBMESH_GATEWAY_ID: `g${++this.#gateways}`, HUBMESH_DEV_WITHOUT: "authz,presence,ratelimit",
+      HUBMESH_NATS_URL: this.main.natsURL, HUBMESH_GATEWAY_ID: `g${++this.#gateways}`, HUBMESH_DEV_WITHOUT: without,
     });
   }
 
@@ -138,6 +139,35 @@ export class House {
     this.nats.publish(subject("live", room), JSON.stringify(data), { headers: said });
   }
 
+  /** Tells one connection something, as a backend does. */
+  tell(gateway: string, connection: string, event: string): void {
+    const said = headers();
+    said.set("Hub-Event", event);
+    this.nats.publish(`hub.conn.${gateway}.${connection}`, "{}", { headers: said });
+  }
+
+  /**
+   * A gateway of many users, which it reports to presence as every gateway does:
+   * `user7` to `user9` come into a room, or leave it for good.
+   */
+  async crowd(): Promise<(from: number, to: number, room: string, leave?: boolean) => Promise<void>> {
+    const gateway = `crowd${++this.#gateways}`;
+    await this.nats.request(`$KV.HUB_GATEWAYS.${gateway}`, "{}", { timeout: patience }); // a lease without an end
+    let turn = 0;
+    return async (from, to, room, leave = false) => {
+      turn++;
+      for (let n = from; n <= to; n += 1000) {
+        const connections = Array.from({ length: Math.min(1000, to + 1 - n) }, (_, i) => ({
+          connection: `${gateway}-${n + i}`, user: `user${n + i}`, turn, door: "native", ip: "127.0.0.1", since: Date.now(),
+          rooms: leave ? [] : [room], first: turn === 1,
+        }));
+        const answer = await this.nats.request("hub.int.presence.report", JSON.stringify({ gateway, connections }), { timeout: patience });
+        const { failed, refused, error } = answer.json<{ failed?: string[]; refused?: string[]; error?: unknown }>();
+        if (failed ?? refused ?? error) throw new Error(`presence has not taken the crowd: ${answer.string()}`);
+      }
+    };
+  }
+
   /** Answers an event of clients. */
   async answer(event: string, reply: (data: any, user: string) => unknown): Promise<void> {
     const asked = this.nats.subscribe(`hub.call.${event.replaceAll(":", ".")}`);
@@ -148,12 +178,13 @@ export class House {
   }
 }
 
-/** One house for all tests of a file. */
-export function sharedHouse(env?: Record<string, string>): () => House {
+/** One house for all tests of a file, perhaps with more gateways: `house().others`. */
+export function sharedHouse(others = 0, env?: Record<string, string>): () => House {
   const ends: (() => unknown)[] = [];
   let house: House;
   before(async () => {
     house = await House.start({ after: (end: any) => void ends.push(end) }, env);
+    while (house.others.length < others) house.others.push(await house.gateway());
   });
   after(async () => {
     for (const end of ends.reverse()) await end();

@@ -6,7 +6,7 @@ import { HubError } from "hubmesh-client";
 import { client, patience, sharedHouse, until } from "./house.js";
 import { Proxy } from "./proxy.js";
 
-const house = sharedHouse({ HUBMESH_MAX_MESSAGE_BYTES: "65536" });
+const house = sharedHouse(0, { HUBMESH_MAX_MESSAGE_BYTES: "65536" });
 const options = { timeout: patience };
 const durable = { durable: true } as const;
 

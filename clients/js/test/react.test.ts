@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { build } from "esbuild";
 import { Page, serve } from "./chromium.js";
-import { patience, sharedHouse, token } from "./house.js";
+import { client, patience, sharedHouse, token } from "./house.js";
 import { Proxy } from "./proxy.js";
 
 const house = sharedHouse();
@@ -31,17 +31,24 @@ for (const version of [18, 19] as const) {
 
     await house().publish("task:1", "n", "first");
     await shows("heard: first");
-    proxy.say({ event: "presence:update", room: "task:1", data: { room: "task:1", user: "bob", status: "online", connections: 1, change: "join" } });
-    await shows("here: bob");
-    proxy.say({ event: "user:typing", room: "task:1", data: { room: "task:1", user: "eve" } });
-    await shows("typing: eve");
+    await shows("here: ann\n");
+    const hub = client(t, house().main.url, "bob");
+    const bob = hub.room("task:1", { presence: true });
+    await shows("here: ann bob\n");
+    bob.typing();
+    await shows("typing: bob");
+    bob.typing(false);
+    await page.until(`!document.body.innerText.includes("typing: bob")`);
 
     proxy.closed = true;
     proxy.cut();
     await shows("waiting");
     await house().publish("task:1", "n", "second");
+    bob.close();
+    await client(t, house().main.url, "eve").room("task:1", { presence: true }).ready();
     proxy.closed = false;
     await shows("heard: first second");
+    await shows("here: ann eve\n");
 
     // Another room: the one before is left, that of the rest of the program is not.
     await page.eval(`show("task:2")`);

@@ -52,20 +52,6 @@ test("who is revoked, or ended by a backend, does not come back", options, async
   }
 });
 
-test("presence and typing are kept as they are told, with the room beside or within", options, async (t) => {
-  const proxy = await Proxy.start(t, house().main.port);
-  const room = client(t, proxy.url, "ann").room("task:here", { presence: true });
-  await room.ready();
-  const { name } = room;
-  proxy.say({ event: "presence:update", room: name, data: { room: name, user: "bob", status: "online", connections: 1, change: "join" } });
-  proxy.say({ event: "presence:update", data: { room: name, user: "eve", status: "busy", connections: 1, change: "join" } });
-  proxy.say({ event: "user:typing", room: name, data: { room: name, user: "bob" } });
-  await until("bob types", () => room.typists.list.length === 1);
-  assert.deepEqual(room.presence.list.map(({ user, status }) => `${user} ${status}`), ["bob online", "eve busy"]);
-  proxy.say({ event: "user:stopped-typing", data: { room: name, user: "bob" } });
-  await until("bob types no more", () => room.typists.list.length === 0);
-});
-
 test("typing is said as often as needed, and its end only if it was", options, async (t) => {
   const hub = client(t, house().main.url, "ann");
   const room = hub.room("task:type");
@@ -77,27 +63,6 @@ test("typing is said as often as needed, and its end only if it was", options, a
   room.typing(false);
   room.typing(false);
   assert.deepEqual(said, ["typing:start", "typing:stop"]);
-});
-
-test("a status is said again on the next connection, unless the user has set another since", options, async (t) => {
-  const proxy = await Proxy.start(t, house().main.port);
-  const hub = client(t, proxy.url, "ann");
-  await hub.ready();
-  const said: string[] = [];
-  hub.on("frame", (way, text) => way === "out" && text.includes("status:change") && said.push(JSON.parse(text).data.status));
-  const back = async () => {
-    const reconnected = first((call) => hub.on("reconnect", call));
-    proxy.cut();
-    await reconnected;
-  };
-  void hub.status("busy", { text: "in a meeting" });
-  await back();
-  assert.deepEqual(said, ["busy", "busy"]);
-  const heard = first<[unknown]>((call) => hub.me().on("presence:update", call));
-  proxy.say({ event: "presence:update", room: "user:ann", data: { user: "ann", status: "away", connections: 2, change: "status" } });
-  await heard;
-  await back();
-  assert.deepEqual(said, ["busy", "busy"]);
 });
 
 test("the error of a frame that nobody waited for is told", options, async (t) => {

@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { Backoff } from "../src/backoff.js";
-import type { Member } from "../src/events.js";
-import { Presence, Typists } from "../src/live.js";
+import type { Member, PresenceChange } from "../src/events.js";
+import { Presence, type RosterPage, Typists } from "../src/live.js";
 
 test("waits double up to a bound, and begin anew after a connection that lasted", () => {
   const backoff = new Backoff();
@@ -22,35 +22,94 @@ function member(user: string, more: Partial<Member> = {}): Member {
   return { user, status: "online", connections: 1, since: 1, lastSeen: 1, ...more };
 }
 
-test("a presence tells each change of a user once", () => {
+const none = () => Promise.reject(new Error("no page was to be read"));
+
+function change(user: string, change: "join" | "leave" | "status", more: object = {}): PresenceChange {
+  return { room: "task:1", user, status: change === "leave" ? "offline" : "online", connections: 1, change, ...more };
+}
+
+/** A presence, and what it tells: "join ann". */
+function listened(): { presence: Presence; told: string[] } {
   const presence = new Presence();
   const told: string[] = [];
-  for (const change of ["join", "leave", "status"] as const) presence.on(change, ({ user }) => told.push(`${change} ${user}`));
-  let lists = 0;
-  presence.on("change", (list) => {
-    lists++;
-    assert.equal(list, presence.list);
-    assert.equal(list.length, presence.size);
-  });
-  const steps: [Parameters<Presence["take"]>[0], string[]][] = [
-    [{ room: "task:1", offset: 1, epoch: "e", presence: [member("ann"), member("bob")] }, ["join ann", "join bob"]],
-    [{ user: "eve", status: "busy", connections: 1, change: "join" }, ["join eve"]],
-    [{ user: "eve", status: "away", text: "lunch", connections: 1, change: "status" }, ["status eve"]],
-    [{ user: "eve", status: "away", text: "lunch", connections: 1, change: "status" }, []],
-    [{ user: "bob", status: "online", connections: 0, change: "leave" }, ["leave bob"]],
-    [{ user: "bob", status: "online", connections: 0, change: "leave" }, []],
-    [{ changes: [{ user: "joe", change: "join" }, { user: "eve", change: "leave" }] }, ["join joe", "leave eve"]],
+  for (const event of ["join", "leave", "status"] as const) presence.on(event, ({ user }) => told.push(`${event} ${user}`));
+  return { presence, told };
+}
+
+const entry = { room: "task:1", offset: 1, epoch: "e" };
+
+test("a presence tells each change of a user once", async () => {
+  const { presence, told } = listened();
+  presence.on("change", (list) => assert.deepEqual([list, list.length], [presence.list, presence.size]));
+  const heard = (...changes: PresenceChange[]) => presence.changed(changes, "ann");
+  const enters = (...members: Member[]) => presence.entered({ ...entry, presence: members }, none);
+  const steps: [() => unknown, string[]][] = [
+    [() => enters(member("ann"), member("bob")), ["join ann", "join bob"]],
+    [() => heard(change("eve", "join", { status: "busy", text: "lunch" })), ["join eve"]],
+    [() => heard(change("eve", "status", { status: "busy", text: "lunch" })), []],
+    [() => heard(change("eve", "status", { status: "busy" })), ["status eve"]], // without a text there is none any more
+    [() => heard(change("bob", "leave")), ["leave bob"]],
+    [() => heard(change("bob", "leave")), []],
+    [() => heard(change("joe", "join"), change("eve", "leave")), ["join joe", "leave eve"]],
+    // One who is invisible is here for themselves.
+    [() => heard(change("ann", "leave")), ["status ann"]],
+    [() => heard(change("ann", "join")), ["status ann"]],
     // Back after a cut: what changed meanwhile, and no more.
-    [{ room: "task:1", offset: 9, epoch: "e", presence: [member("ann", { status: "away" }), member("kim")], counts: { users: 2, connections: 2 } }, ["leave joe", "status ann", "join kim"]],
+    [() => enters(member("ann", { lastSeen: 7 }), member("kim")), ["join kim", "leave joe"]],
   ];
-  for (const [said, want] of steps) {
+  for (const [step, want] of steps) {
     told.length = 0;
-    presence.take(said);
-    assert.deepEqual(told, want, JSON.stringify(said));
+    await step();
+    assert.deepEqual(told, want, String(step));
   }
-  assert.equal(lists, steps.length);
   assert.deepEqual([...presence].map(([user]) => user), ["ann", "kim"]);
-  assert.deepEqual(presence.counts, { users: 2, connections: 2 });
+  assert.deepEqual([presence.whole, presence.count], [true, 2]);
+  presence.clear();
+  assert.deepEqual([presence.whole, presence.count, presence.size], [false, 0, 0]);
+});
+
+test("a roster is read to its end, and pages that are older than a change say nothing of it", async () => {
+  const { presence, told } = listened();
+  await presence.entered({ ...entry, presence: [member("gone"), member("zoe")] }, none);
+  told.length = 0;
+  const pages: Record<string, RosterPage> = {
+    bob: { users: [member("eve"), member("joe", { status: "busy" })], next: "joe" },
+    joe: { users: [member("kim"), member("zoe")] },
+  };
+  const asked: string[] = [];
+  await presence.entered({ ...entry, presence: [member("ann"), member("bob")], counts: { users: 6, connections: 9 } }, async (after) => {
+    asked.push(after);
+    assert.equal(presence.whole, false);
+    if (after === "bob") presence.changed([change("eve", "leave"), change("joe", "join"), change("new", "join")], "me");
+    return pages[after];
+  });
+  assert.deepEqual(asked, ["bob", "joe"]);
+  assert.deepEqual(told, ["join ann", "join bob", "join joe", "join new", "join kim", "leave gone"]);
+  assert.deepEqual([...presence.list.map(({ user }) => user)].sort(), ["ann", "bob", "joe", "kim", "new", "zoe"]);
+  assert.equal(presence.get("joe")?.status, "online");
+  assert.deepEqual([presence.whole, presence.count], [true, 6]);
+});
+
+test("a roster that was entered anew while it was read, or can no longer be, is left alone", async () => {
+  const { presence } = listened();
+  let answer!: (page?: RosterPage) => void;
+  const counts = { users: 2, connections: 2 };
+  const before = presence.entered({ ...entry, presence: [member("ann")], counts }, () => new Promise((resolve) => (answer = resolve)));
+  await presence.entered({ ...entry, presence: [member("bob")] }, none);
+  answer({ users: [member("eve")] });
+  await before;
+  assert.deepEqual(presence.list.map(({ user }) => user), ["bob"]);
+  await presence.entered({ ...entry, presence: [member("ann")], counts }, async () => undefined);
+  assert.deepEqual([presence.whole, presence.count], [false, 2]);
+});
+
+test("of a very large room there are the first, and how many there are", async () => {
+  const { presence } = listened();
+  await presence.entered({ ...entry, presence: [member("ann")], counts: { users: 1001, connections: 1001 } }, none);
+  presence.changed([change("zoe", "leave"), change("zoe", "leave"), change("bob", "join")], "ann");
+  assert.deepEqual([presence.whole, presence.count, presence.size], [false, 1000, 2]);
+  presence.doubt();
+  assert.equal(presence.count, 1000);
 });
 
 test("a typist is forgotten after 8 s of silence", (t) => {
