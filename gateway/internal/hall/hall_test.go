@@ -319,7 +319,7 @@ func TestAnotherLogEndsThoseWhoWereToldRosters(t *testing.T) {
 	h.enter(in)
 	s := h.begin(waits)
 	h.Watch(watches, "user.ann", "user:ann", false)
-	h.Reset("f", 3, func(n, of int) frame.Event {
+	h.Reset("f", 3, func(_, of int) frame.Event {
 		return frame.Event{Data: fmt.Appendf(nil, "bye of %d", of)}
 	}, frame.Restart)
 	for _, e := range []*hall.Ear{in, waits} {

@@ -138,8 +138,8 @@ func TestAStatusIsDeclared(t *testing.T) {
 	}
 	away := status(1, "away", "lunch", "", `declare 1 {"status":"away","text":"lunch"}`)
 	tellOfAnn(t, session.Config{MaxCalls: 1}, map[string]story{
-		"taken up":                  {away, declared(1, frame.Problem{}, "ack #1 {}"), declared(1, frame.Problem{})},
-		"presence is silent":        {away, declared(1, silence(), "refuse #1 unavailable")},
+		"taken up":                  {away, declared(frame.Problem{}, "ack #1 {}"), declared(frame.Problem{})},
+		"presence is silent":        {away, declared(silence(), "refuse #1 unavailable")},
 		"with data":                 {status(1, "busy", "", `{"until":13}`, `declare 1 {"status":"busy","data":{"until":13}}`)},
 		"invisible":                 {status(1, "invisible", "", "", `declare 1 {"status":"invisible"}`)},
 		"offline is none to say":    {status(1, "offline", "", "", "refuse #1 invalid")},
@@ -149,19 +149,19 @@ func TestAStatusIsDeclared(t *testing.T) {
 		"data that is no object":    {status(1, "away", "", `[1]`, "refuse #1 invalid")},
 		"data that is no JSON":      {status(1, "away", "", `{`, "refuse #1 invalid")},
 		"it counts as a call":       {away, status(2, "busy", "", "", "refuse #2 too_many")},
-		"the end comes first":       {away, ends(frame.Restart, "close: restart"), declared(1, frame.Problem{})},
+		"the end comes first":       {away, ends(frame.Restart, "close: restart"), declared(frame.Problem{})},
 		"a connection may have any": {status(1, "online", "", "", `declare 1 {"status":"online"}`)},
 	})
 }
 
-// declared: the answer to Declare.
-func declared(tag session.Tag, p frame.Problem, want ...string) step {
-	return step{what: "presence takes it up", want: want, do: func(s *session.Session, _ time.Time) []session.Do { return s.Declared(tag, p) }}
+// declared: the answer to the first Declare.
+func declared(p frame.Problem, want ...string) step {
+	return step{what: "presence takes it up", want: want, do: func(s *session.Session, _ time.Time) []session.Do { return s.Declared(1, p) }}
 }
 
-// rostered: the answer to AskRoster and AskUsers.
-func rostered(tag session.Tag, page frame.Here, p frame.Problem, want ...string) step {
-	return step{what: "presence answers", want: want, do: func(s *session.Session, _ time.Time) []session.Do { return s.Rostered(tag, page, p) }}
+// rostered: the answer to the first AskRoster or AskUsers.
+func rostered(page frame.Here, p frame.Problem, want ...string) step {
+	return step{what: "presence answers", want: want, do: func(s *session.Session, _ time.Time) []session.Do { return s.Rostered(1, page, p) }}
 }
 
 func TestWhoIsHereIsAsked(t *testing.T) {
@@ -172,11 +172,11 @@ func TestWhoIsHereIsAsked(t *testing.T) {
 	page := `ack #1 {"users":[{"user":"ann","status":"online","connections":1,"since":1,"lastSeen":2}],"next":"ann"}`
 	tellOfAnn(t, session.Config{MaxCalls: 1}, map[string]story{
 		"it takes the right, not membership": {
-			get(1, "task:1", "ask join 2 task:1"), decided(2, "task:1=presence", "who is in 1 task:1"), rostered(1, ann, frame.Problem{}, page),
+			get(1, "task:1", "ask join 2 task:1"), decided(2, "task:1=presence", "who is in 1 task:1"), rostered(ann, frame.Problem{}, page),
 		},
 		"the next page": {
 			says(frame.Roster{Ref: as(1), Room: "task:1", After: "ann"}, "ask join 2 task:1"),
-			decided(2, "task:1=presence", "who is in 1 task:1 after ann"), rostered(1, frame.Here{}, frame.Problem{}, `ack #1 {"users":[]}`),
+			decided(2, "task:1=presence", "who is in 1 task:1 after ann"), rostered(frame.Here{}, frame.Problem{}, `ack #1 {"users":[]}`),
 		},
 		"without the right": {get(1, "task:1", "ask join 2 task:1"), decided(2, "task:1=subscribe,history", "refuse #1 forbidden")},
 		"authz is silent":   {get(1, "task:1", "ask join 2 task:1"), undecided(2, "refuse #1 unavailable")},
@@ -188,10 +188,10 @@ func TestWhoIsHereIsAsked(t *testing.T) {
 			get(1, "task:1", "ask join 2 task:1"), touched("task:1"), decided(2, "task:1=presence", "ask join 3 task:1"), decided(3, "task:1=", "refuse #1 forbidden"),
 		},
 		"presence is silent": {
-			get(1, "task:1", "ask join 2 task:1"), decided(2, "task:1=presence", "who is in 1 task:1"), rostered(1, ann, silence(), "refuse #1 unavailable"),
+			get(1, "task:1", "ask join 2 task:1"), decided(2, "task:1=presence", "who is in 1 task:1"), rostered(ann, silence(), "refuse #1 unavailable"),
 		},
 		"of users everyone may ask": {
-			says(frame.Roster{Ref: as(1), Users: []string{"ann", "bob"}}, "who is here 1 of ann bob"), rostered(1, ann, frame.Problem{}, page),
+			says(frame.Roster{Ref: as(1), Users: []string{"ann", "bob"}}, "who is here 1 of ann bob"), rostered(ann, frame.Problem{}, page),
 		},
 		"of more users than a page has": {says(frame.Roster{Ref: as(1), Users: make([]string, 201)}, "refuse #1 invalid")},
 		"no room":                       {get(1, "nope", "refuse #1 invalid")},

@@ -27,20 +27,21 @@ func begin(id string) step {
 	return changes(func(b *standing.Book) { b.Begin(wire.PresenceStand{Connection: id, User: "ann"}) })
 }
 
-func enter(id string, rooms ...string) step {
-	return changes(func(b *standing.Book) { b.Enter(id, rooms) })
+// enter, and the steps below, are of the connection c.
+func enter(rooms ...string) step {
+	return changes(func(b *standing.Book) { b.Enter("c", rooms) })
 }
 
-func leave(id string, rooms ...string) step {
-	return changes(func(b *standing.Book) { b.Leave(id, rooms) })
+func leave(rooms ...string) step {
+	return changes(func(b *standing.Book) { b.Leave("c", rooms) })
 }
 
-func say(id, status string) step {
-	return changes(func(b *standing.Book) { b.Say(id, wire.UserStatus{Status: status}) })
+func say(status string) step {
+	return changes(func(b *standing.Book) { b.Say("c", wire.UserStatus{Status: status}) })
 }
 
-func end(id string) step {
-	return changes(func(b *standing.Book) { b.End(id, wire.PresenceEnd{Reason: "gone", Grace: true}) })
+func end() step {
+	return changes(func(b *standing.Book) { b.End("c", wire.PresenceEnd{Reason: "gone", Grace: true}) })
 }
 
 func again() step { return changes(func(b *standing.Book) { b.Again() }) }
@@ -65,28 +66,28 @@ func TestWhatIsReported(t *testing.T) {
 	for name, story := range map[string][]step{
 		"a connection from its begin to its end": {
 			begin("c"), report("c 1 first"), answered(), report(nothing),
-			enter("c", "task:1", "task:2"), report("c 2 in task:1 task:2"), answered(),
-			leave("c", "task:1"), report("c 3 in task:2"), answered(),
-			end("c"), report("c 4 in task:2 ended"), answered(), report(nothing),
+			enter("task:1", "task:2"), report("c 2 in task:1 task:2"), answered(),
+			leave("task:1"), report("c 3 in task:2"), answered(),
+			end(), report("c 4 in task:2 ended"), answered(), report(nothing),
 		},
 		"what changes nothing is not reported": {
-			begin("c"), report("c 1 first"), answered(), enter("c", "task:1"), report("c 2 in task:1"), answered(),
-			enter("c", "task:1"), leave("c", "task:2"), report(nothing),
+			begin("c"), report("c 1 first"), answered(), enter("task:1"), report("c 2 in task:1"), answered(),
+			enter("task:1"), leave("task:2"), report(nothing),
 		},
 		"many changes are one report": {
-			begin("c"), enter("c", "task:1"), say("c", "away"), begin("d"), report("c 3 first in task:1 says away, d 1 first"), answered(), report(nothing),
+			begin("c"), enter("task:1"), say("away"), begin("d"), report("c 3 first in task:1 says away, d 1 first"), answered(), report(nothing),
 		},
 		"of what is under way nothing else is reported": {
-			begin("c"), report("c 1 first"), enter("c", "task:1"), leave("c", "task:1"), enter("c", "task:2"), report(nothing),
+			begin("c"), report("c 1 first"), enter("task:1"), leave("task:1"), enter("task:2"), report(nothing),
 		},
 		"a change while it is under way follows": {
-			begin("c"), report("c 1 first"), enter("c", "task:1"), answered(), report("c 2 in task:1"), answered(), report(nothing),
+			begin("c"), report("c 1 first"), enter("task:1"), answered(), report("c 2 in task:1"), answered(), report(nothing),
 		},
 		"a report that was perhaps heard comes again as it was, and the change after it": {
-			begin("c"), report("c 1 first"), say("c", "away"), silent(false), say("c", "busy"), report("c 1 first"), answered(), report("c 3 says busy"),
+			begin("c"), report("c 1 first"), say("away"), silent(false), say("busy"), report("c 1 first"), answered(), report("c 3 says busy"),
 		},
 		"a report that nobody heard need not": {
-			begin("c"), report("c 1 first"), say("c", "away"), silent(true), report("c 2 first says away"), answered(), report(nothing),
+			begin("c"), report("c 1 first"), say("away"), silent(true), report("c 2 first says away"), answered(), report(nothing),
 		},
 		"what was not answered is before what was never sent": {
 			begin("c"), report("c 1 first"), begin("d"), silent(false), report("c 1 first, d 1 first"),
@@ -95,20 +96,20 @@ func TestWhatIsReported(t *testing.T) {
 			begin("c"), begin("d"), report("c 1 first, d 1 first"), begin("e"), answered("c"), report("e 1 first, c 1 first"), answered(), report(nothing),
 		},
 		"a status is told once": {
-			begin("c"), say("c", "away"), report("c 2 first says away"), answered(), enter("c", "task:1"), report("c 3 in task:1 is away"),
+			begin("c"), say("away"), report("c 2 first says away"), answered(), enter("task:1"), report("c 3 in task:1 is away"),
 		},
 		"a connection that nobody has heard of is reported with its end": {
-			begin("c"), enter("c", "task:1"), end("c"), report("c 3 first in task:1 ended"), answered(), report(nothing),
+			begin("c"), enter("task:1"), end(), report("c 3 first in task:1 ended"), answered(), report(nothing),
 		},
 		"nothing comes after the end": {
-			begin("c"), report("c 1 first"), answered(), end("c"), enter("c", "task:1"), leave("c", "task:1"), say("c", "away"), end("c"), again(),
+			begin("c"), report("c 1 first"), answered(), end(), enter("task:1"), leave("task:1"), say("away"), end(), again(),
 			report("c 2 ended"), answered(), report(nothing),
 		},
 		"an end while its begin is under way follows it": {
-			begin("c"), report("c 1 first"), end("c"), silent(false), report("c 1 first"), answered(), report("c 2 ended"), answered(), report(nothing),
+			begin("c"), report("c 1 first"), end(), silent(false), report("c 1 first"), answered(), report("c 2 ended"), answered(), report(nothing),
 		},
 		"after the lease was lost all are reported anew, once": {
-			begin("c"), report("c 1 first"), answered(), again(), report("c 2 again"), answered(), enter("c", "task:1"), report("c 3 in task:1"),
+			begin("c"), report("c 1 first"), answered(), again(), report("c 2 again"), answered(), enter("task:1"), report("c 3 in task:1"),
 		},
 		"the lease is lost again before that was answered": {
 			begin("c"), report("c 1 first"), answered(), again(), report("c 2 again"), again(), answered(), report("c 3 again"),

@@ -143,6 +143,8 @@ func writePresence(in frame.In) (event, data string) {
 			users[i] = quote(u)
 		}
 		return "presence:get", fmt.Sprintf(`{"users":[%s],"after":%s}`, strings.Join(users, ","), quote(a.After))
+	case frame.Auth, frame.Refresh, frame.Subscribe, frame.Unsubscribe, frame.Publish, frame.History, frame.Heartbeat,
+		frame.Call, frame.Wrong, frame.Malformed, frame.Broken:
 	}
 	return "", ""
 }
