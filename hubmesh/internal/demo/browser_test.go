@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +111,21 @@ func (s side) hears(text string) {
 	s.b.Until(fmt.Sprintf("%s.innerText.includes(%q)", s.part(".said"), text), s.part(".said")+".innerText")
 }
 
+// shows waits until a part of the side is just this text.
+func (s side) shows(selector, text string) {
+	s.t.Helper()
+	s.b.Until(fmt.Sprintf("%s.textContent === %q", s.part(selector), text), s.part(selector)+".textContent")
+}
+
+// here waits until the side shows just these users as here; one that is "" does
+// not count.
+func (s side) here(users ...string) {
+	s.t.Helper()
+	users = slices.DeleteFunc(users, func(user string) bool { return user == "" })
+	list := fmt.Sprintf("[...%s.children].map((li) => li.textContent).sort().join()", s.part(".here"))
+	s.b.Until(fmt.Sprintf("%s === %q", list, strings.Join(users, ",")), list)
+}
+
 func (s side) is(state string) {
 	s.t.Helper()
 	s.b.Until(fmt.Sprintf("%s?.dataset.is === %q", s.part(".state"), state), "document.body.innerText")
@@ -147,6 +163,7 @@ func TestThePageIsATeamAtItsBoardABackendAndACutNetwork(t *testing.T) {
 
 	ann.adds(evilTask)
 	bob.has("todo", "Ship it", evilTask)
+	whoIsHere(b, ann, bob)
 	whatACutNetworkBrings(t, b, ann, bob)
 	picture(t, b, "narrow", 390, 2400, "dark")
 	if got := b.Eval("document.title"); got != "hubmesh dev" {
@@ -155,6 +172,19 @@ func TestThePageIsATeamAtItsBoardABackendAndACutNetwork(t *testing.T) {
 	if faults := b.Faults(); len(faults) > 0 {
 		t.Errorf("the console shows errors:\n%s", strings.Join(faults, "\n"))
 	}
+}
+
+// whoIsHere has bob change his status and write, which ann sees.
+func whoIsHere(b *chromiumtest.Browser, ann, bob side) {
+	b.Eval(bob.part(".say input") + `.dispatchEvent(new Event("input", { bubbles: true }))`)
+	ann.shows(".typing", "bob typing…")
+	for _, set := range []struct{ status, here string }{{"away", "bob, away"}, {"invisible", ""}, {"busy", "bob, busy"}} {
+		b.Eval(fmt.Sprintf("%[1]s.value = %[2]q; %[1]s.dispatchEvent(new Event('change'))", bob.part(".status"), set.status))
+		ann.here("ann", set.here)
+		bob.here("ann", "bob, "+set.status)
+	}
+	bob.says("signal", "That is all")
+	ann.shows(".typing", "")
 }
 
 // whatACutNetworkBrings cuts bob's twice: for less than the log keeps, and for

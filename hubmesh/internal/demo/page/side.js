@@ -55,6 +55,7 @@ export class Side {
     this.#part("h2").id = `name-${name}`;
     this.#part("h2").textContent = name;
     this.#part(".face").textContent = name.slice(0, 1);
+    this.#part(".presence .sr").textContent = `Status of ${name}`;
     this.#part(".say .sr").textContent = this.#part(".say input").placeholder = `Comment as ${name}`;
     this.#part(".add .sr").textContent = this.#part(".add input").placeholder = "A new task";
     this.#part(".said").setAttribute("aria-label", `What ${name} hears`);
@@ -146,7 +147,7 @@ export class Side {
 
   #here(members) {
     this.#part(".here").replaceChildren(...members.map(({ user, status }) => {
-      const who = make("li", "", user);
+      const who = make("li", "", status === "online" ? user : `${user}, ${status}`);
       who.dataset.status = status;
       return who;
     }));
@@ -167,6 +168,14 @@ export class Side {
     }
   }
 
+  async #status(status) {
+    try {
+      await this.hub.status(status);
+    } catch ({ code, message }) {
+      this.#note(`The status could not be set: ${code}: ${message}`, "bad");
+    }
+  }
+
   async #ask(title) {
     try {
       this.#note(`A backend answered task:create: ${JSON.stringify(await this.hub.call("task:create", { title }))}`, "whole");
@@ -183,6 +192,7 @@ export class Side {
       void this.#update("created", { id: crypto.getRandomValues(new Uint32Array(1))[0].toString(36), title: add.elements.title.value, done: false });
       add.reset();
     };
+    this.#part(".status").onchange = ({ target }) => void this.#status(target.value);
     const say = this.#part(".say");
     say.oninput = () => this.room.typing();
     say.onsubmit = (submit) => {
