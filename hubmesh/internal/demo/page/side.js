@@ -146,6 +146,8 @@ export class Side {
   }
 
   #here(members) {
+    const own = this.room.presence.get(this.name);
+    if (own) this.#part(".status").value = own.status; // another window may have set it
     this.#part(".here").replaceChildren(...members.map(({ user, status }) => {
       const who = make("li", "", status === "online" ? user : `${user}, ${status}`);
       who.dataset.status = status;
