@@ -49,3 +49,29 @@ func TestWhatIsToldIsHeardBesideWhereItIsRecorded(t *testing.T) {
 		}
 	}
 }
+
+func TestTellKeyIsTheRoomsOrTheUsers(t *testing.T) {
+	tree := subject.Tree{}
+	for subj, want := range map[string]struct {
+		key  string
+		mesh bool
+		ok   bool
+	}{
+		tree.Tell(subject.Room{Type: "task", ID: "4.2"}, "a.b"): {"task.4=2e2", false, true},
+		tree.Tell(subject.Room{}, "ann@example.com"):            {subject.User("ann@example.com").Key(), true, true},
+		tree.Tell(subject.User("ann"), "bob"):                   {"user.ann", false, true},
+		"hub.int.told.room.task.42":                             {"", false, false},
+		"hub.int.told.room":                                     {"", false, false},
+		"hub.int.told.user":                                     {"", false, false},
+		"hub.int.told.user.a.b":                                 {"", true, false},
+		"hub.told.room.task.42.ann":                             {"", false, false},
+		"acme.int.told.user.ann":                                {"", false, false},
+		"hubs":                                                  {"", false, false},
+		"":                                                      {"", false, false},
+	} {
+		key, mesh, ok := tree.TellKey(subj)
+		if ok != want.ok || ok && (key != want.key || mesh != want.mesh) {
+			t.Errorf("TellKey(%q) = %q, %v, %v, want %q, %v, %v", subj, key, mesh, ok, want.key, want.mesh, want.ok)
+		}
+	}
+}

@@ -5,7 +5,6 @@ import (
 
 	"github.com/hubmesh/hubmesh/gateway/internal/frame"
 	"github.com/hubmesh/hubmesh/gateway/internal/room"
-	"github.com/hubmesh/hubmesh/shared/wire"
 )
 
 const (
@@ -69,13 +68,12 @@ func (h *Hall) flush(a *audience, now time.Time) {
 
 // changes is words as one message.
 func (a *audience) changes(words []*word) *room.Spelt {
-	body := struct {
-		Room    string                `json:"room"`
-		Changes []wire.PresenceUpdate `json:"changes"`
-	}{a.room, make([]wire.PresenceUpdate, len(words))}
-	for i, w := range words {
-		body.Changes[i] = w.update
-		body.Changes[i].Room = ""
+	body := append([]byte(`{"room":`), spell(a.room)...)
+	body = append(body, `,"changes":`...)
+	before := byte('[')
+	for _, w := range words {
+		body = append(append(body, before), w.list()...)
+		before = ','
 	}
-	return room.Spell(frame.Event{Name: updated, Room: a.shown, Data: spell(body)})
+	return room.Spell(frame.Event{Name: updated, Room: a.shown, Data: append(body, "]}"...)})
 }

@@ -18,6 +18,7 @@ type word struct {
 	update wire.PresenceUpdate
 	large  bool        // the room is, after it
 	spelt  *room.Spelt // alone
+	listed []byte      // as it stands among others; nil: it never did
 }
 
 // Read reads what was told, only when someone is there to hear it, and reports
@@ -73,7 +74,18 @@ func (h *Hall) Skip(at uint64) {
 }
 
 func (a *audience) word(seq uint64, m wire.PresenceTold) *word {
-	return &word{seq, m.PresenceUpdate, m.Users > large, room.Spell(frame.Event{Name: updated, Room: a.shown, Data: spell(m.PresenceUpdate)})}
+	return &word{seq: seq, update: m.PresenceUpdate, large: m.Users > large, spelt: room.Spell(frame.Event{Name: updated, Room: a.shown, Data: spell(m.PresenceUpdate)})}
+}
+
+// list is the word as it stands among others of the same room. In a large room
+// it does so in many messages.
+func (w *word) list() []byte {
+	if w.listed == nil {
+		u := w.update
+		u.Room = ""
+		w.listed = spell(u)
+	}
+	return w.listed
 }
 
 // keep keeps a word for those who wait. Beyond the bound the older half goes.
