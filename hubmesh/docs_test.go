@@ -213,7 +213,6 @@ func TestTheNativeProtocolsPageNamesAllThatTheCodeKnows(t *testing.T) {
 	for what, names := range map[string][]string{
 		"code":                 literals(t, "shared/wire/code.go", typed("Code")),
 		"client event":         literals(t, native+"hear.go", in("ask", cases)),
-		"event not served":     literals(t, session+"call.go", in("unserved", cases)),
 		"name of the server's": literals(t, session+"publish.go", in("reserved", cases)),
 	} {
 		for _, name := range names {
