@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -64,7 +65,7 @@ func (d *Desk) finish(ctx context.Context, key roster.Key, t *task) (again time.
 		return 0
 	}
 	if t.doubt {
-		recorded, err := d.recorded(ctx, key)
+		recorded, err := d.recorded(ctx, key, rec.End.At)
 		switch {
 		case err != nil:
 			d.log.Debug("presence: end not looked for", obs.Conn, key.Conn, obs.Err, err)
@@ -74,10 +75,11 @@ func (d *Desk) finish(ctx context.Context, key roster.Key, t *task) (again time.
 		}
 	}
 	// From here on it may be stored, though nobody says so. Within two minutes
-	// its id tells; who tries later looks first.
+	// its id tells; who tries later looks first. A connection that was swept and
+	// is held nonetheless ends a second time, at a later turn.
 	t.doubt = true
 	_, err := d.ledger.Store(ctx, ledger.Record{
-		Subject: d.cfg.Tree.Client(subject.Disconnected), After: ledger.Any, ID: key.Conn + ".end",
+		Subject: d.cfg.Tree.Client(subject.Disconnected), After: ledger.Any, ID: fmt.Sprintf("%s.end.%d", key.Conn, rec.Turn),
 		Body: wire.ClientRecord{
 			Connection: key.Conn, User: key.User, Door: rec.Door, Gateway: key.Gateway, IP: rec.IP,
 			At: rec.End.At, Reason: rec.End.Reason,
@@ -113,9 +115,10 @@ const clocks = time.Minute
 // lookPage is how many records of HUB_CLIENTS are read back at once.
 const lookPage = 500
 
-// recorded reports whether the end of a connection is in HUB_CLIENTS: it reads
-// that back to when the connection ended, by the servers' clocks.
-func (d *Desk) recorded(ctx context.Context, key roster.Key) (yes bool, err error) {
+// recorded reports whether the end of a connection at a time of its gateway's is
+// in HUB_CLIENTS: it reads that back to when the connection ended, by the
+// servers' clocks.
+func (d *Desk) recorded(ctx context.Context, key roster.Key, at int64) (yes bool, err error) {
 	ended, err := d.Newest(ctx, d.cfg.Tree.BucketStream(subject.Here), d.subject(key))
 	if err != nil {
 		return false, err
@@ -132,7 +135,7 @@ func (d *Desk) recorded(ctx context.Context, key roster.Key) (yes bool, err erro
 		}
 		for _, e := range page {
 			var c wire.ClientRecord
-			if e.Subject == d.cfg.Tree.Client(subject.Disconnected) && json.Unmarshal(e.Data, &c) == nil && c.Connection == key.Conn {
+			if e.Subject == d.cfg.Tree.Client(subject.Disconnected) && json.Unmarshal(e.Data, &c) == nil && c.Connection == key.Conn && c.At == at {
 				return true, nil
 			}
 		}

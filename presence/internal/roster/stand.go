@@ -21,6 +21,7 @@ const (
 	Write   Verdict = iota // store the record that Stand returns
 	Old                    // it is stored already, or a later one is
 	Refused                // the connection has ended
+	Ended                  // its end was told already, unless a later record says that it is held
 )
 
 // Stand says what becomes of a connection's record by a report of its gateway.
@@ -29,12 +30,14 @@ const (
 //
 // Reports may come twice, late, and through several replicas: the turn says
 // which is the newest. What has ended stays so, unless it ended only because
-// its gateway's lease did.
+// its gateway's lease did, and the gateway holds it: an end is not told twice.
 func Stand(was Stored, s wire.PresenceStand, status *wire.UserStatus, at, now int64) (wire.PresenceRecord, Verdict) {
 	over := was.Gone || was.There && was.Record.End != nil
 	switch {
 	case was.There && s.Turn <= was.Record.Turn:
 		return wire.PresenceRecord{}, Old
+	case over && was.Record.Swept && s.End != nil:
+		return wire.PresenceRecord{}, Ended
 	case over && (!was.Record.Swept || s.Turn <= was.Record.Turn):
 		return wire.PresenceRecord{}, Refused
 	}

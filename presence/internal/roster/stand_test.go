@@ -40,6 +40,23 @@ func TestAReportIsStoredUnlessALaterOneOrTheEndIs(t *testing.T) {
 	}
 }
 
+func TestWhatWasSweptEndsAgainOnlyWhenItWasHeldMeanwhile(t *testing.T) {
+	swept := wire.PresenceRecord{Turn: 3, Swept: true, End: &wire.PresenceEnd{}}
+	end := wire.PresenceStand{Turn: 4, End: &wire.PresenceEnd{Grace: true}}
+	for name, c := range map[string]struct {
+		was  roster.Stored
+		want roster.Verdict
+	}{
+		"it was not":                     {roster.Stored{There: true, Record: swept}, roster.Ended},
+		"it was not, and its key is old": {roster.Stored{Gone: true, Record: swept}, roster.Ended},
+		"it was":                         {roster.Stored{There: true, Record: wire.PresenceRecord{Turn: 3}}, roster.Write},
+	} {
+		if _, got := roster.Stand(c.was, end, nil, 0, 1); got != c.want {
+			t.Errorf("%s: verdict %v, want %v", name, got, c.want)
+		}
+	}
+}
+
 func TestTheStatusIsTheLastThatWasSaid(t *testing.T) {
 	away, busy := &wire.UserStatus{Status: wire.Away}, &wire.UserStatus{Status: wire.Busy}
 	const now, hourAhead = 1000, 1000 + 3600_000

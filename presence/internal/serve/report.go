@@ -106,6 +106,8 @@ type standing struct {
 
 	was    roster.Stored
 	after  uint64
+	sure   bool           // the leader says so
+	asks   bool           // the leader must be asked before it is judged
 	answer *ledger.Answer // of the write under way; nil: there is none
 	seq    uint64         // of what is stored
 	err    error
@@ -118,11 +120,17 @@ func (s *standing) subject() string {
 	return s.a.tree.Key(subject.Here, s.key.String())
 }
 
-// begin tries for the first time, with what this replica knows.
+// begin tries for the first time, with what this replica knows. Of one that has
+// begun and ended the start is recorded first, since the end is as soon as the
+// key is stored.
 func (s *standing) begin() {
 	s.a.desk.Read(func(k desk.Known) {
 		s.was.Record, s.after, s.was.There = k.Roster.Record(s.key)
 	})
+	if s.stand.First && s.stand.End != nil {
+		s.start = s.record()
+		return
+	}
 	s.try()
 }
 
@@ -135,6 +143,8 @@ func (s *standing) try() {
 	switch verdict {
 	case roster.Old:
 		s.seq = s.after
+	case roster.Ended:
+		s.seq, s.asks = s.after, !s.sure
 	case roster.Refused:
 		s.err = errRefused
 	case roster.Write:
@@ -145,14 +155,22 @@ func (s *standing) try() {
 // complete sees the write to its end: as long as it fails, what is there is
 // asked of the leader, and judged anew.
 func (s *standing) complete(ctx context.Context) {
+	if s.start != nil {
+		if _, s.err = s.start.Wait(ctx); s.err != nil {
+			return
+		}
+		s.try()
+	}
 	for range attempts {
-		if s.answer == nil {
+		if s.answer == nil && !s.asks {
 			return
 		}
-		if s.seq, s.err = s.answer.Wait(ctx); s.err == nil {
-			return
+		if s.answer != nil {
+			if s.seq, s.err = s.answer.Wait(ctx); s.err == nil {
+				return
+			}
 		}
-		if s.answer = nil; ctx.Err() != nil {
+		if s.answer, s.asks = nil, false; ctx.Err() != nil {
 			return
 		}
 		if s.err = s.look(ctx); s.err == nil {
@@ -168,7 +186,7 @@ func (s *standing) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.after, s.was = newest.Seq, roster.Stored{}
+	s.after, s.was, s.sure = newest.Seq, roster.Stored{}, true
 	if newest.Seq == 0 {
 		return nil
 	}
@@ -187,23 +205,13 @@ func (s *standing) look(ctx context.Context) error {
 // holds the user in rooms that were left: those an ended connection of the same
 // user was in, as one who says that he leaves is not waited for.
 func (s *standing) announce() {
-	if s.err != nil {
+	if s.err != nil || s.stand.End != nil {
 		return
 	}
 	if s.stand.First || s.stand.Again {
-		id := s.key.Conn + ".start"
-		if s.stand.Again {
-			id = fmt.Sprintf("%s.again.%d", s.key.Conn, s.stand.Turn)
-		}
-		s.start = s.a.desk.Send(ledger.Record{
-			Subject: s.a.tree.Client(subject.Connected), After: ledger.Any, ID: id,
-			Body: wire.ClientRecord{
-				Connection: s.key.Conn, User: s.key.User, Door: s.stand.Door, Gateway: s.key.Gateway, IP: s.stand.IP,
-				At: s.stand.Since, Again: s.stand.Again,
-			},
-		})
+		s.start = s.record()
 	}
-	if s.stand.End != nil || !s.was.There {
+	if !s.was.There {
 		return
 	}
 	var left []string
@@ -215,6 +223,22 @@ func (s *standing) announce() {
 	if len(left) > 0 {
 		s.lets = s.a.desk.Forgo(s.key.User, left)
 	}
+}
+
+// record sends the start of a connection to HUB_CLIENTS. One that has ended is
+// held no more, whatever became of the lease: its start is its first.
+func (s *standing) record() *ledger.Answer {
+	id, again := s.key.Conn+".start", s.stand.Again && s.stand.End == nil
+	if again {
+		id = fmt.Sprintf("%s.again.%d", s.key.Conn, s.stand.Turn)
+	}
+	return s.a.desk.Send(ledger.Record{
+		Subject: s.a.tree.Client(subject.Connected), After: ledger.Any, ID: id,
+		Body: wire.ClientRecord{
+			Connection: s.key.Conn, User: s.key.User, Door: s.stand.Door, Gateway: s.key.Gateway, IP: s.stand.IP,
+			At: s.stand.Since, Again: again,
+		},
+	})
 }
 
 // end waits for all that was sent, and returns why the connection's report must
