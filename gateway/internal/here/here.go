@@ -74,6 +74,7 @@ type Here struct {
 	joins   map[*appearance]struct{} // those that are not known yet
 	rosters map[string]*roster       // by room key: those that are wanted
 	owed    int                      // as the meter has it
+	over    bool                     // Serve has ended
 	reports int                      // under way
 	pause   time.Duration            // after a report that was not answered
 	quiet   time.Time                // nothing is reported before
@@ -128,7 +129,7 @@ func (h *Here) Serve(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.meter.Owed.Sub(float64(h.owed))
-	h.owed = 0
+	h.owed, h.over = 0, true
 	return err
 }
 

@@ -43,8 +43,12 @@ func (h *Here) rouse() {
 	}
 }
 
-// count brings the figures up to date. It is called under mu.
+// count brings the figures up to date. It is called under mu. Connections that
+// end after Serve, as those of a gateway that was killed, are owed to nobody.
 func (h *Here) count() {
+	if h.over {
+		return
+	}
 	owed := h.book.Owed()
 	h.meter.Owed.Add(float64(owed - h.owed)) // others may share the gauge
 	h.owed = owed
