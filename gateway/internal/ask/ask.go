@@ -30,10 +30,10 @@ import (
 
 // Config says how long answers may take.
 type Config struct {
-	DecideWait time.Duration // authz and presence; 0 means 2s
+	DecideWait time.Duration // authz, and presence but for what is below; 0 means 2s
 	TakeWait   time.Duration // ratelimit; 0 means 500ms
 	CallWait   time.Duration // a backend; 0 means 10s
-	ReportWait time.Duration // presence, of a report, which it may take 3s to store; 0 means 4s
+	ReportWait time.Duration // presence, of a report, which it may take 3s to store, or of a roster that must know one; 0 means 4s
 }
 
 // Asker asks. Safe for concurrent use.

@@ -20,7 +20,7 @@ func (a *Asker) Report(r wire.PresenceReport, answer func(wire.PresenceReported,
 
 // Room asks presence who is in a room.
 func (a *Asker) Room(ask wire.PresenceRoomAsk, answer func(wire.PresenceRoomAnswer, frame.Problem)) {
-	put(a, question{who: meter.Presence, subject: a.tree.Svc(subject.Presence, "room"), body: ask, wait: a.cfg.DecideWait}, answer)
+	put(a, question{who: meter.Presence, subject: a.tree.Svc(subject.Presence, "room"), body: ask, wait: a.cfg.ReportWait}, answer)
 }
 
 // Users asks presence which of some users are here.

@@ -43,7 +43,7 @@ import (
 type Config struct {
 	Gateway string
 	Now     func() time.Time
-	Wait    time.Duration // how long a client waits until presence has taken up what it said; 0 means 2s
+	Wait    time.Duration // how long a client waits until presence has taken up what it said and says who is in a room; 0 means 5s
 	Follow  follow.Config // times and sizes; Stream and Heard are set by Listen
 	Gate    Gate          // nil: what is told goes on at once
 }
@@ -97,7 +97,9 @@ type Who struct {
 	Info               json.RawMessage // the token's claim of that name, or nil
 }
 
-const defaultWait = 2 * time.Second
+// defaultWait is longer than an answer takes when thousands come at once and
+// presence works off what they bring. Where nobody answers at all nobody waits.
+const defaultWait = 5 * time.Second
 
 // New returns a Here that takes note of connections, and neither reports nor
 // hears anything until Listen and Serve.
