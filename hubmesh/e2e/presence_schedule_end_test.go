@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hubmesh/hubmesh/hubmesh/internal/hub"
 	"github.com/hubmesh/hubmesh/shared/natsconn"
 	"github.com/hubmesh/hubmesh/shared/subject"
 	"github.com/hubmesh/hubmesh/shared/wire"
@@ -136,38 +134,27 @@ func (s *presenceSchedule) roll(room string) roll {
 func (p *parlour) right(room string, is roll) error {
 	p.t.Helper()
 	want := is.visible()
-	same := func(users []wire.PresenceUser) bool {
-		got := roll{}
-		for _, u := range users {
-			got[u.User] = seat{face{u.Status, u.Text}, u.Connections}
-		}
-		return len(users) == len(want) && maps.Equal(got, want)
-	}
 	counts := wire.PresenceCounts{Users: len(want), Connections: want.connections()}
 	err := errors.Join(
-		everyReplica(p, "room", room, func(a wire.PresenceRoomAnswer) bool { return same(a.Users) && a.Counts == counts }),
+		everyReplica(p, "room", room, func(a wire.PresenceRoomAnswer) bool { return want.equal(a.Users) && a.Counts == counts }),
 		everyReplica(p, "count", room, func(a wire.PresenceCounts) bool { return a == counts }),
 	)
 	for _, g := range p.places() {
-		c, dialed := hub.Dial(p.t.Context(), hub.Config{URL: "http://" + g.Addr().String(), Token: token(p.t, "probe")})
-		if dialed != nil {
-			p.t.Fatal(dialed)
-		}
-		var last string
-		if !eventually(func() bool {
-			raw, asked := c.Ask(p.t.Context(), "presence:get", map[string]string{"room": room})
-			var a wire.PresenceUsersAnswer
-			last = fmt.Sprintf("%s, %v", raw, asked)
-			return asked == nil && json.Unmarshal(raw, &a) == nil && same(a.Users)
-		}) {
-			err = errors.Join(err, fmt.Errorf("%s says of %s through %s %s", "presence:get", room, g.ID(), last))
-		}
-		_ = c.Cut() // it was asked all
+		err = errors.Join(err, p.rightAt(g, room, is))
 	}
 	if err != nil {
 		return fmt.Errorf("want %v: %w", want, err)
 	}
 	return nil
+}
+
+// equal reports whether an answer has just these.
+func (r roll) equal(users []wire.PresenceUser) bool {
+	got := roll{}
+	for _, u := range users {
+		got[u.User] = seat{face{u.Status, u.Text}, u.Connections}
+	}
+	return len(users) == len(r) && maps.Equal(got, r)
 }
 
 // eventually asks until it is true, and reports false when that takes too long.
@@ -182,13 +169,16 @@ func eventually(ask func() bool) bool {
 	return true
 }
 
-// everyReplica asks of a room until each replica, of those that answer in turn,
-// has given the right answer last.
+// everyReplica asks of a room until each replica that lives, of those that
+// answer in turn, has given the right answer last.
 func everyReplica[Out any](p *parlour, endpoint, room string, right func(Out) bool) error {
 	var wrong [2]string
-	good := [2]bool{}
+	var before [2]float64
+	good := [2]bool{p.replicas[0] == nil, p.replicas[1] == nil}
 	if eventually(func() bool {
-		before := [2]float64{p.replicas[0].answers(endpoint), p.replicas[1].answers(endpoint)}
+		for i, r := range p.replicas {
+			before[i] = r.answers(endpoint)
+		}
 		out, err := natsconn.Call[Out](p.t.Context(), p.nc, subject.Tree{}.Svc(subject.Presence, endpoint), map[string]string{"room": room})
 		for i, r := range p.replicas {
 			if r.answers(endpoint) > before[i] {
@@ -282,19 +272,26 @@ func (p *parlour) over(all []*presenceSchedule) {
 				p.t.Errorf("-seed %d: %s after all have gone: %v\nthe story:\n%s", s.seed, room, err, strings.Join(s.story, "\n"))
 			}
 		}
-		var errs []error
-		eventually(func() bool {
-			marks, _ := p.marks(s.prefix())
-			errs = nil
-			for conn, one := range marks {
-				if _, err := lived(one); err != nil {
-					errs = append(errs, fmt.Errorf("%s: %w", conn, err))
-				}
+		p.eachEndedOnce(s)
+	}
+}
+
+// eachEndedOnce waits until each connection of a schedule has begun and ended
+// once.
+func (p *parlour) eachEndedOnce(s *presenceSchedule) {
+	p.t.Helper()
+	var errs []error
+	eventually(func() bool {
+		marks, _ := p.marks(s.prefix())
+		errs = nil
+		for conn, one := range marks {
+			if _, err := lived(one); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", conn, err))
 			}
-			return len(errs) == 0
-		})
-		if err := errors.Join(errs...); err != nil {
-			p.t.Errorf("-seed %d: %v\nthe story:\n%s", s.seed, err, strings.Join(s.story, "\n"))
 		}
+		return len(errs) == 0
+	})
+	if err := errors.Join(errs...); err != nil {
+		p.t.Errorf("-seed %d: %v\nthe story:\n%s", s.seed, err, strings.Join(s.story, "\n"))
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hubmesh/hubmesh/gateway"
 	"github.com/hubmesh/hubmesh/hubmesh/internal/hub"
 )
 
@@ -19,7 +18,7 @@ type guest struct {
 	user, name string
 
 	conn   *hub.Client // nil: it is not connected
-	at     *gateway.Server
+	at     place
 	ended  chan struct{} // the reader of conn has ended
 	asked  map[int64]plea
 	rooms  map[string]*sight // it is in
@@ -37,7 +36,7 @@ type plea struct {
 
 // back connects the guest anew, and has it enter its rooms again. It reports
 // whether the gateway took it.
-func (g *guest) back(ctx context.Context, at *gateway.Server) bool {
+func (g *guest) back(ctx context.Context, at place) bool {
 	g.leave()
 	c, err := hub.Dial(ctx, hub.Config{URL: "http://" + at.Addr().String(), Token: token(g.s.t, g.user), Unread: 1 << 12})
 	if err != nil {

@@ -62,8 +62,12 @@ func (r *replica) kill() {
 	<-r.served // an error: its connection is gone
 }
 
-// answers is how many answers of an endpoint it has given.
+// answers is how many answers of an endpoint it has given; one that does not
+// live gives none.
 func (r *replica) answers(endpoint string) (n float64) {
+	if r == nil {
+		return 0
+	}
 	return metric(r.kit, "hubmesh_presence_answers_total", endpoint)
 }
 
@@ -177,6 +181,7 @@ type parlour struct {
 	t     testing.TB
 	cfg   mesh.Config
 	nodes *natstest.Nodes // nil: one server, that nobody leads
+	proof time.Duration   // of replicas, that NATS takes writes
 
 	steady   []*gateway.Server
 	cut      *gateway.Server
@@ -187,10 +192,10 @@ type parlour struct {
 	witness  *witness
 }
 
-func newParlour(t testing.TB, cfg mesh.Config, nodes *natstest.Nodes) *parlour {
+func newParlour(t testing.TB, cfg mesh.Config, nodes *natstest.Nodes, proof time.Duration) *parlour {
 	t.Helper()
 	cfg.Gateways, cfg.Without = 2, []string{subject.Presence}
-	p := &parlour{t: t, cfg: cfg, nodes: nodes, witness: &witness{}}
+	p := &parlour{t: t, cfg: cfg, nodes: nodes, witness: &witness{}, proof: proof}
 	p.begin()
 	return p
 }
@@ -207,10 +212,10 @@ func (p *parlour) begin() {
 	}
 }
 
-// newReplica starts a presence with a shorter proof that NATS takes writes.
+// newReplica starts one more presence.
 func (p *parlour) newReplica() *replica {
 	p.t.Helper()
-	return p.replica(presence.Config{Proof: time.Second, Follow: follow.Config{Silence: 200 * time.Millisecond}})
+	return p.replica(presence.Config{Proof: p.proof, Follow: follow.Config{Silence: 200 * time.Millisecond}})
 }
 
 // restart stops everything, well or by killing it, and begins anew with what is

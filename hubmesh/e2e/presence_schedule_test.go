@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hubmesh/hubmesh/gateway"
 	"github.com/hubmesh/hubmesh/shared/subject"
 )
 
@@ -33,14 +32,14 @@ type presenceSchedule struct {
 	most   map[whom]int
 	exits  map[whom]int
 	graces map[whom]grace
-	hides  map[string]bool          // users who were invisible
-	unwell map[*gateway.Server]bool // killed, or cut off now
-	faults map[*gateway.Server]int  // how often what is told may have got a hole on its way there
+	hides  map[string]bool // users who were invisible
+	unwell map[place]bool  // killed, or cut off now
+	faults map[place]int   // how often what is told may have got a hole on its way there
 }
 
 // grace is when, and where, a user was last left by a connection that was lost.
 type grace struct {
-	at   *gateway.Server
+	at   place
 	when time.Time
 }
 
@@ -53,19 +52,19 @@ const (
 // prefix is how the names of the schedule's users begin.
 func (s *presenceSchedule) prefix() string { return fmt.Sprintf("s%d-", s.seed) }
 
-func newPresenceSchedule(t testing.TB, p *parlour, seed uint64) *presenceSchedule {
+func newPresenceSchedule(t testing.TB, p *parlour, seed uint64, users, devices int) *presenceSchedule {
 	t.Helper()
 	s := &presenceSchedule{
 		parlour: p, t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 6)),
 		most: map[whom]int{}, exits: map[whom]int{}, graces: map[whom]grace{}, hides: map[string]bool{},
-		unwell: map[*gateway.Server]bool{}, faults: map[*gateway.Server]int{},
+		unwell: map[place]bool{}, faults: map[place]int{},
 	}
 	for n := range 2 {
 		s.rooms = append(s.rooms, fmt.Sprintf("task:%s%d", s.prefix(), n))
 	}
-	for n := range presenceDevices {
-		user := fmt.Sprintf("%su%d", s.prefix(), n%presenceUsers)
-		s.guests = append(s.guests, &guest{s: s, user: user, name: fmt.Sprintf("%s's device %d", user, n), wants: map[string]bool{}})
+	for n := range devices {
+		user := fmt.Sprintf("%su%d", s.prefix(), n%users)
+		s.guests = append(s.guests, &guest{s: s, user: user, name: fmt.Sprintf("%s's device %d", user, n), wants: map[string]bool{}, status: face{Status: "online"}})
 	}
 	return s
 }
@@ -197,7 +196,7 @@ func (s *presenceSchedule) kill() {
 }
 
 // ill notes that a gateway is killed or cut off now.
-func (s *presenceSchedule) ill(at *gateway.Server) {
+func (s *presenceSchedule) ill(at place) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unwell[at] = true
@@ -206,7 +205,7 @@ func (s *presenceSchedule) ill(at *gateway.Server) {
 
 // hole notes that what is told may not come to a gateway whole. It is called
 // under mu.
-func (s *presenceSchedule) hole(at *gateway.Server) {
+func (s *presenceSchedule) hole(at place) {
 	s.faults[at]++
 	for _, g := range s.guests {
 		if g.at != at {
@@ -218,7 +217,7 @@ func (s *presenceSchedule) hole(at *gateway.Server) {
 	}
 }
 
-func (s *presenceSchedule) well(at *gateway.Server) bool { return !s.unwell[at] }
+func (s *presenceSchedule) well(at place) bool { return !s.unwell[at] }
 
 func (s *presenceSchedule) toggle(i int) {
 	if s.replicas[i] == nil {

@@ -18,11 +18,11 @@ func (h *house) kit() obs.Kit { return obs.Kit{Registry: h.registry} }
 // judges then that nobody is left.
 func tellPresence(t *testing.T, cfg mesh.Config, nodes *natstest.Nodes, first uint64, most int, wait time.Duration) {
 	t.Helper()
-	p := newParlour(t, cfg, nodes)
+	p := newParlour(t, cfg, nodes, time.Second)
 	var all []*presenceSchedule
 	sights, heard, strict := 0, 0, 0
 	for begun := time.Now(); len(all) < most && (len(all) == 0 || time.Since(begun) < wait); {
-		s := newPresenceSchedule(t, p, first+uint64(len(all)))
+		s := newPresenceSchedule(t, p, first+uint64(len(all)), presenceUsers, presenceDevices)
 		s.mustHold()
 		all = append(all, s)
 		for _, one := range s.sights {
