@@ -52,7 +52,7 @@ func (c *Client) goesOn(rp *replay) bool {
 		return false
 	}
 	if _, ended := c.Outbox().End(); ended {
-		c.replays = nil
+		clear(c.replays) // not nil: more of them may just be beginning
 		return false
 	}
 	return true

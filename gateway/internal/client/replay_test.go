@@ -68,3 +68,19 @@ func TestManyWhoDoNotReadHoldABoundedPartOfThePast(t *testing.T) {
 		t.Errorf("%d bytes are free at the end, want %d", h.shares.free, bound)
 	}
 }
+
+// TestAReplayOfSeveralRoomsMayFindTheConnectionEnded, since a client may go
+// while it is looked up what it missed.
+func TestAReplayOfSeveralRoomsMayFindTheConnectionEnded(t *testing.T) {
+	h := &House{cfg: Config{Now: time.Now}, rooms: room.New(func(p []door.Packet) []byte { return p[0].Data }), shares: shares{free: 1 << 20}}
+	c := &Client{house: h, sess: session.New(session.Config{}, time.Now()), member: &room.Member{ID: "c", Profile: offsets{}, Outbox: room.NewOutbox()}}
+	c.init()
+	h.rooms.Add(c.member, nil, func(frame.Position) []*room.Line { return nil })
+	c.Outbox().Finish(frame.GoingAway)
+	c.do(func() {
+		c.replay([]session.Replay{{Room: subject.Room{Type: "task", ID: "1"}}, {Room: subject.Room{Type: "task", ID: "2"}}})
+	})
+	if len(c.replays) != 0 || h.shares.free != 1<<20 {
+		t.Errorf("%d rooms are replayed to a connection that has ended, %d bytes are free", len(c.replays), h.shares.free)
+	}
+}
