@@ -26,7 +26,7 @@ func main() {
 			if err != nil {
 				return err
 			}
-			return store.Missing(ctx, nc, tree, subject.Events, subject.Gateways)
+			return store.Missing(ctx, nc, tree, subject.Events, subject.Gateways, subject.Policy, subject.Relations, subject.Revoked, subject.Tellings)
 		},
 		Listen: func(ctx context.Context, nc *nats.Conn, kit obs.Kit) (program.Server, error) {
 			return gateway.Listen(ctx, cfg, nc, kit)
