@@ -162,7 +162,7 @@ func TestWithoutPresenceRoomsAreEnteredAllTheSame(t *testing.T) {
 	h := open(t, cfg)
 	g := h.mesh.Gateways()[0]
 	ann := view(t, g, "ann")
-	if in := ann.subscribe("task:42"); in.Presence != nil || in.NoPresence != "unavailable" {
+	if in := ann.subscribe(); in.Presence != nil || in.NoPresence != "unavailable" {
 		t.Fatalf("the ack is %+v, want no roster, and why", in)
 	}
 	if _, err := askAs[any](ann, "status:change", json.RawMessage(`{"status":"away"}`)); code(err) != wire.Unavailable {
@@ -185,7 +185,7 @@ func TestWithoutPresenceRoomsAreEnteredAllTheSame(t *testing.T) {
 	if r := h.clients(3); r[0].Again || r[1].Again || r[2].Again {
 		t.Errorf("recorded is %+v, want the start of ann's connection, and of the other start and end", r)
 	}
-	if in := ann.enter("task:42"); (*in.Presence)[0].Status != "away" {
+	if in := ann.enter(); (*in.Presence)[0].Status != "away" {
 		t.Errorf("the roster is %+v, want ann, away: she had said so", *in.Presence)
 	}
 }

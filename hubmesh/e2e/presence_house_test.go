@@ -75,31 +75,31 @@ func view(t testing.TB, g *gateway.Server, user string) *viewer {
 func viewIn(t testing.TB, g *gateway.Server, user string) *viewer {
 	t.Helper()
 	v := view(t, g, user)
-	v.enter("task:42")
+	v.enter()
 	return v
 }
 
-// enter subscribes to a room with presence, and takes its roster.
-func (v *viewer) enter(room string) inRoom {
+// enter subscribes to task:42 with presence, and takes its roster.
+func (v *viewer) enter() inRoom {
 	v.t.Helper()
-	in := v.subscribe(room)
+	in := v.subscribe()
 	if in.Presence == nil {
-		v.t.Fatalf("the ack has no roster of %s: %s", room, in.NoPresence)
+		v.t.Fatalf("the ack has no roster of %s: %s", v.room, in.NoPresence)
 	}
 	return in
 }
 
-func (v *viewer) subscribe(room string) inRoom {
+func (v *viewer) subscribe() inRoom {
 	v.t.Helper()
-	v.room = room
-	id, err := v.c.Tell("subscribe", map[string]any{"rooms": []string{room}, "presence": true})
+	v.room = "task:42"
+	id, err := v.c.Tell("subscribe", map[string]any{"rooms": []string{v.room}, "presence": true})
 	if err != nil {
 		v.t.Fatal(err)
 	}
 	ack := v.until(func(e hub.Event) bool { return e.Ack != nil && e.Ack.ID == id })
 	var body struct{ Rooms []inRoom }
 	if err := json.Unmarshal(ack.Ack.Data, &body); err != nil || ack.Ack.Err != nil || len(body.Rooms) != 1 {
-		v.t.Fatalf("subscribe %s: %s, %v, %v", room, ack.Ack.Data, ack.Ack.Err, err)
+		v.t.Fatalf("subscribe %s: %s, %v, %v", v.room, ack.Ack.Data, ack.Ack.Err, err)
 	}
 	in := body.Rooms[0]
 	if in.Presence != nil {

@@ -59,7 +59,7 @@ func (r *replica) kill() {
 	}
 	r.nc.Close()
 	r.cancel()
-	<-r.served // an error: its connection is gone
+	<-r.served //nolint:errcheck // its connection is gone
 }
 
 // answers is how many answers of an endpoint it has given; one that does not
@@ -116,7 +116,7 @@ func (w *witness) listen(h *house) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(h.t.Context()))
 	served := make(chan error, 1)
 	go func() { served <- f.Serve(ctx) }()
-	h.t.Cleanup(func() { cancel(); <-served })
+	h.t.Cleanup(func() { cancel(); <-served }) //nolint:errcheck // the story is over
 }
 
 // Entry takes a word.
