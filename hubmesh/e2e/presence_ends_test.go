@@ -19,6 +19,7 @@ import (
 )
 
 func TestTheUsersOfAKilledGatewayHaveLeftInTwentySeconds(t *testing.T) {
+	takesLong(t)
 	t.Parallel()
 	h, g1, g2 := twoGateways(t)
 	ann := viewIn(t, g1, "ann")

@@ -119,6 +119,7 @@ const (
 )
 
 func TestTheRosterIsRightWithinTwentySecondsOfTheDeathOfAGatewayAndAReplica(t *testing.T) {
+	takesLong(t)
 	t.Parallel()
 	cfg, proof := faultConfig(t)
 	p := newParlour(t, cfg, nil, proof)
@@ -210,6 +211,7 @@ func (p *parlour) rightInProcesses(at place, room string, is roll) error {
 }
 
 func TestABusThatWasAwayForLongerThanALeaseEndsNobody(t *testing.T) {
+	takesLong(t)
 	t.Parallel()
 	server, admin := natstest.Mesh(t)
 	w := natstest.NewWire(t, server)
