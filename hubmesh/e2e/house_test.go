@@ -92,7 +92,8 @@ func open(t testing.TB, cfg mesh.Config) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.nc.Close)
-	if h.js, err = jetstream.New(h.nc); err != nil {
+	// Without a bound an ack that is lost with its leader is waited for for ever.
+	if h.js, err = jetstream.New(h.nc, jetstream.WithPublishAsyncTimeout(10*time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	return h
