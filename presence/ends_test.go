@@ -91,10 +91,11 @@ func TestOneThatWasSweptAndIsHeldNonethelessEndsOnceMore(t *testing.T) {
 	start()
 	start()
 	g := open(t, nc, "g1", time.Second)
-	held, gone := g.connect("ann"), g.connect("bob")
+	held, gone, unaware := g.connect("ann"), g.connect("bob"), g.connect("eve")
 	g.kill() // its lease ends, as when NATS cannot be reached from it
 	expectLife(t, nc, held, "start", "end")
 	expectLife(t, nc, gone, "start", "end")
+	expectLife(t, nc, unaware, "start", "end")
 	again := open(t, nc, "g1", 13*time.Second)
 	again.stands = g.stands
 	again.change(held, func(s *wire.PresenceStand) { s.Again = true })
@@ -104,6 +105,10 @@ func TestOneThatWasSweptAndIsHeldNonethelessEndsOnceMore(t *testing.T) {
 		s.Again, s.End = true, &wire.PresenceEnd{At: time.Now().UnixMilli(), Reason: "closed", Grace: true}
 	})
 	again.end(held)
+	// And one whose gateway reports what it had to before it learns of its lease.
+	again.change(unaware, func(s *wire.PresenceStand) { s.Rooms = []string{"task:42"} })
+	again.end(unaware)
+	expectLife(t, nc, unaware, "start", "end", "again", "end")
 	expectLife(t, nc, held, "start", "end", "again", "end")
 	expectLife(t, nc, gone, "start", "end")
 }

@@ -103,23 +103,28 @@ func TestThePresenceCheckerFindsWhatIsPlantedInWhatWasTold(t *testing.T) {
 
 func TestThePresenceCheckerFindsWhatIsPlantedInTheLifeOfAConnection(t *testing.T) {
 	stories := map[string]struct {
-		marks []mark
-		right bool
+		marks    []mark
+		answered bool
+		right    bool
 	}{
-		"one start and one end":           {[]mark{begins, ends}, true},
-		"held after a lost lease":         {[]mark{begins, holds, ends}, true},
-		"swept, and held nonetheless":     {[]mark{begins, ends, holds, ends}, true},
-		"no end":                          {[]mark{begins}, false},
-		"two ends":                        {[]mark{begins, ends, ends}, false},
-		"two starts":                      {[]mark{begins, begins, ends}, false},
-		"no start":                        {[]mark{ends}, false},
-		"swept, held, and never ended":    {[]mark{begins, ends, holds}, false},
-		"nothing":                         {nil, false},
-		"a start after the end":           {[]mark{ends, begins}, false},
-		"two ends after it was held once": {[]mark{begins, holds, ends, ends}, false},
+		"one start and one end":                   {[]mark{begins, ends}, true, true},
+		"held after a lost lease":                 {[]mark{begins, holds, ends}, true, true},
+		"swept, and held nonetheless":             {[]mark{begins, ends, holds, ends}, true, true},
+		"no start, and nobody answered":           {[]mark{ends}, false, true},
+		"no start, held, and nobody answered":     {[]mark{ends, holds, ends}, false, true},
+		"no start":                                {[]mark{ends}, true, false},
+		"no end":                                  {[]mark{begins}, true, false},
+		"two ends":                                {[]mark{begins, ends, ends}, true, false},
+		"two ends, and nobody answered":           {[]mark{ends, ends}, false, false},
+		"two starts":                              {[]mark{begins, begins, ends}, true, false},
+		"swept, held, and never ended":            {[]mark{begins, ends, holds}, true, false},
+		"nothing":                                 {nil, false, false},
+		"a start after the end":                   {[]mark{ends, begins}, false, false},
+		"a start after the end, and a second end": {[]mark{ends, begins, ends}, false, false},
+		"two ends after it was held once":         {[]mark{begins, holds, ends, ends}, true, false},
 	}
 	for name, s := range stories {
-		again, err := lived(s.marks)
+		again, err := lived(s.marks, s.answered)
 		if held := len(slices.DeleteFunc(slices.Clone(s.marks), func(m mark) bool { return m != holds })); (err == nil) != s.right || again != held {
 			t.Errorf("%s: held %d times, %v; want an error: %v", name, again, err, !s.right)
 		}

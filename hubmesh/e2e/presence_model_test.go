@@ -201,14 +201,18 @@ const (
 )
 
 // lived fails unless a connection that has ended began once and first, and
-// ended once after that and after each time its gateway lost its lease and said
-// that it holds it. It returns how often that was.
-func lived(marks []mark) (again int, err error) {
+// ended once after that and after each time its gateway lost its lease and held
+// it nonetheless. It returns how often that was.
+//
+// Where presence has not answered for the connection, it may have no start: a
+// replica and the way to the gateway both ended just after its key was stored.
+func lived(marks []mark, answered bool) (again int, err error) {
 	open := false
 	for i, m := range marks {
+		first := m == begins || m == ends && !answered
 		switch {
-		case (m == begins) != (i == 0), m == ends && !open:
-			err = fmt.Errorf("record %d is %s of %q", i, m, marks)
+		case i == 0 && !first, i > 0 && m == begins, i > 0 && m == ends && !open:
+			err = fmt.Errorf("record %d is %s of %q; presence has answered for it: %v", i, m, marks, answered)
 		}
 		if m == holds {
 			again++

@@ -221,7 +221,7 @@ func (s *presenceSchedule) verdict() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for conn, all := range marks {
-		again, _ := lived(all) // whether it ends once is judged when it has ended
+		again, _ := lived(all, false) // whether it ends once is judged when it has ended
 		for _, room := range append([]string{""}, s.rooms...) {
 			s.most[whom{room, users[conn]}] += again
 		}
@@ -285,7 +285,7 @@ func (p *parlour) eachEndedOnce(s *presenceSchedule) {
 		marks, _ := p.marks(s.prefix())
 		errs = nil
 		for conn, one := range marks {
-			if _, err := lived(one); err != nil {
+			if _, err := lived(one, s.answered[conn]); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", conn, err))
 			}
 		}

@@ -19,6 +19,7 @@ type guest struct {
 
 	conn   *hub.Client // nil: it is not connected
 	at     place
+	faults int           // of at when it connected
 	ended  chan struct{} // the reader of conn has ended
 	asked  map[int64]plea
 	rooms  map[string]*sight // it is in
@@ -47,6 +48,7 @@ func (g *guest) back(ctx context.Context, at place) bool {
 	g.conn, g.at, g.ended = c, at, make(chan struct{})
 	g.asked, g.rooms = map[int64]plea{}, map[string]*sight{}
 	g.s.most[whom{"", g.user}]++
+	g.faults = g.s.faults[at]
 	go g.read(c, g.ended)
 	for room := range g.wants {
 		g.enter(room)
@@ -202,6 +204,9 @@ func (g *guest) entered(p plea, a hub.Ack) {
 	s.shown = people{}
 	for _, one := range *body.Rooms[0].Presence {
 		s.shown[one.User] = face{one.Status, one.Text}
+	}
+	if g.faults == g.s.faults[g.at] {
+		g.s.answered[s.conn] = true
 	}
 	if p.covered() {
 		g.s.most[whom{p.room, g.user}]--

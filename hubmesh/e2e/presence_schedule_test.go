@@ -26,15 +26,16 @@ type presenceSchedule struct {
 	killed int
 	began  bool // everything was restarted
 
-	mu     sync.Mutex // guards all below and what is of guests
-	errs   []string
-	sights []sight // that have ended
-	most   map[whom]int
-	exits  map[whom]int
-	graces map[whom]grace
-	hides  map[string]bool // users who were invisible
-	unwell map[place]bool  // killed, or cut off now
-	faults map[place]int   // how often what is told may have got a hole on its way there
+	mu       sync.Mutex // guards all below and what is of guests
+	errs     []string
+	sights   []sight // that have ended
+	most     map[whom]int
+	exits    map[whom]int
+	answered map[string]bool // connections for which presence has answered, while nothing was wrong
+	graces   map[whom]grace
+	hides    map[string]bool // users who were invisible
+	unwell   map[place]bool  // killed, or cut off now
+	faults   map[place]int   // how often what is told may have got a hole on its way there
 }
 
 // grace is when, and where, a user was last left by a connection that was lost.
@@ -56,7 +57,7 @@ func newPresenceSchedule(t testing.TB, p *parlour, seed uint64, users, devices i
 	t.Helper()
 	s := &presenceSchedule{
 		parlour: p, t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 6)),
-		most: map[whom]int{}, exits: map[whom]int{}, graces: map[whom]grace{}, hides: map[string]bool{},
+		most: map[whom]int{}, exits: map[whom]int{}, answered: map[string]bool{}, graces: map[whom]grace{}, hides: map[string]bool{},
 		unwell: map[place]bool{}, faults: map[place]int{},
 	}
 	for n := range 2 {

@@ -112,25 +112,20 @@ type standing struct {
 	seq    uint64         // of what is stored
 	err    error
 
-	start *ledger.Answer // of the record in HUB_CLIENTS
-	lets  []*ledger.Answer
+	start  *ledger.Answer // of the record in HUB_CLIENTS
+	before bool           // it must be there before the key is written
+	lets   []*ledger.Answer
 }
 
 func (s *standing) subject() string {
 	return s.a.tree.Key(subject.Here, s.key.String())
 }
 
-// begin tries for the first time, with what this replica knows. Of one that has
-// begun and ended the start is recorded first, since the end is as soon as the
-// key is stored.
+// begin tries for the first time, with what this replica knows.
 func (s *standing) begin() {
 	s.a.desk.Read(func(k desk.Known) {
 		s.was.Record, s.after, s.was.There = k.Roster.Record(s.key)
 	})
-	if s.stand.First && s.stand.End != nil {
-		s.start = s.record()
-		return
-	}
 	s.try()
 }
 
@@ -148,6 +143,10 @@ func (s *standing) try() {
 	case roster.Refused:
 		s.err = errRefused
 	case roster.Write:
+		if s.before = s.start == nil && s.startsBefore(); s.before {
+			s.start = s.record()
+			return
+		}
 		s.answer = s.a.desk.Send(ledger.Record{Subject: s.subject(), Body: rec, After: s.after})
 	}
 }
@@ -155,20 +154,20 @@ func (s *standing) try() {
 // complete sees the write to its end: as long as it fails, what is there is
 // asked of the leader, and judged anew.
 func (s *standing) complete(ctx context.Context) {
-	if s.start != nil {
-		if _, s.err = s.start.Wait(ctx); s.err != nil {
-			return
-		}
-		s.try()
-	}
 	for range attempts {
-		if s.answer == nil && !s.asks {
-			return
-		}
-		if s.answer != nil {
+		switch {
+		case s.before:
+			if _, s.err = s.start.Wait(ctx); s.err != nil {
+				return
+			}
+			s.try()
+			continue
+		case s.answer != nil:
 			if s.seq, s.err = s.answer.Wait(ctx); s.err == nil {
 				return
 			}
+		case !s.asks:
+			return
 		}
 		if s.answer, s.asks = nil, false; ctx.Err() != nil {
 			return
@@ -205,10 +204,10 @@ func (s *standing) look(ctx context.Context) error {
 // holds the user in rooms that were left: those an ended connection of the same
 // user was in, as one who says that he leaves is not waited for.
 func (s *standing) announce() {
-	if s.err != nil || s.stand.End != nil {
-		return
+	if s.err != nil || s.stand.End != nil || s.was.There && s.was.Record.End != nil && s.start == nil {
+		return // of one that has ended no start comes any more
 	}
-	if s.stand.First || s.stand.Again {
+	if s.start == nil && (s.stand.First || s.stand.Again) {
 		s.start = s.record()
 	}
 	if !s.was.There {
@@ -225,10 +224,23 @@ func (s *standing) announce() {
 	}
 }
 
+// startsBefore reports whether a start must be recorded before what is written:
+// that of one that has ended, since the end follows the key at once; and that of
+// one that was swept and is held, even where its gateway does not say so yet, or
+// it would end twice and have begun once.
+func (s *standing) startsBefore() bool {
+	return s.stand.First && s.stand.End != nil || s.revives()
+}
+
+// revives reports whether the connection was swept, and is held nonetheless.
+func (s *standing) revives() bool {
+	return s.stand.End == nil && s.was.Record.Swept && (s.was.Gone || s.was.Record.End != nil)
+}
+
 // record sends the start of a connection to HUB_CLIENTS. One that has ended is
 // held no more, whatever became of the lease: its start is its first.
 func (s *standing) record() *ledger.Answer {
-	id, again := s.key.Conn+".start", s.stand.Again && s.stand.End == nil
+	id, again := s.key.Conn+".start", s.stand.Again && s.stand.End == nil || s.revives()
 	if again {
 		id = fmt.Sprintf("%s.again.%d", s.key.Conn, s.stand.Turn)
 	}
