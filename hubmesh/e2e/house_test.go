@@ -92,7 +92,7 @@ func open(t testing.TB, cfg mesh.Config) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.nc.Close)
-	// Without a bound an ack that is lost with its leader is waited for for ever.
+	// Without a bound nobody gives up an ack that is lost with its leader.
 	if h.js, err = jetstream.New(h.nc, jetstream.WithPublishAsyncTimeout(10*time.Second)); err != nil {
 		t.Fatal(err)
 	}
